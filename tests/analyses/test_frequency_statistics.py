@@ -92,6 +92,16 @@ def fabricated(foreign: np.ndarray, kept: np.ndarray, full: np.ndarray) -> Frequ
     return FrequencyCurves(FREQUENCY, FREQUENCY[:2], 0.5, tables[1:], tables[:2], tables, tables[1], tables - 1 / n)
 
 
+@pytest.mark.parametrize(("n_kept", "share"), [(36, 1.0), (12, 0.0)])
+def test_all_or_nothing_kept_has_an_interval_with_width(n_kept: int, share: float) -> None:
+    image, n = np.arange(40), 40
+    rows = fabricated(image < 12, image < n_kept, image < 36).kept(PairedResampling.draw(n, 400, seed=0))[:, 0]
+    kept = Finding.from_rows("kept", rows, "1", n, "exchanged")
+    # one image in fourteen may differ (1 - 0.05 ** (1 / 40) of all): an eighth of the 24 in 40 found beyond contrast
+    assert kept.value == pytest.approx(share)
+    assert (share - kept.low, kept.high - share) == pytest.approx((0.13, 0.13), rel=0.25)
+
+
 def test_what_foreign_images_find_is_not_kept() -> None:
     image = np.arange(40)
     draw = PairedResampling.draw(40, 200, seed=0)

@@ -65,7 +65,7 @@ def layers(gain: float, depth: tuple[float, float] | None, null_high: float = 0.
     ("of_layers", "expected", "said"),
     [
         ({}, "supported", "The analysis layer_depth was not done."),
-        (layers(0.03, None), "supported", "3\u202f% (1 to 5\u202f%) of the variance, not more than with permuted weights."),
+        (layers(0.03, None), "supported", "3.0\u202f% (1.0 to 5.0\u202f%) of the variance, not more than with permuted weights."),
         (layers(0.3, None, null_high=0.4), "supported", "not more than with permuted weights."),
         (layers(0.07, (0.8, 1.0), null_high=0.02), "supported", "This is less than a tenth."),
         (layers(0.3, (0.2, 0.5)), "supported", "not in the later half."),
@@ -247,21 +247,21 @@ def test_a_trained_network_in_the_global_pathway_is_named_where_the_verdict_is_g
     found = pathways(0.5, 0.3, 0.4, 0.2)
     network = finding("top1_loss_space_trained_network", 0.1)
     found["pathway_masking"] |= table("pathway_masking", network)["pathway_masking"]
-    assert "trained on photographs; masking it alone loses 10" in judge([RULES["local_and_global"]], found)[0].reason
+    assert "trained on photographs; masking it alone loses +10.0" in judge([RULES["local_and_global"]], found)[0].reason
 
 
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ((0.52, 0.4, 0.61), "0.52 (0.4 to 0.61)"),
-        ((0.5234, 0.4123, 0.6123), "0.52 (0.41 to 0.61)"),
-        ((0.998, 0.996, 1.0), "0.998 (0.996 to 1)"),
-        ((0.9996, 0.9991, 1.0), "0.9996 (0.9991 to 1)"),
-        ((0.12345, 0.12341, 0.12349), "0.1235 (0.1234 to 0.1235)"),  # four digits are enough
+        ((0.52, 0.4, 0.61), "0.52 (0.40 to 0.61)"),
+        ((0.5234, 0.4123, 0.6123), "0.523 (0.412 to 0.612)"),
+        ((0.998, 0.996, 1.0), "0.998 (0.996 to 1.000)"),
+        ((0.9996, 0.9991, 1.0), "0.9996 (0.9991 to 1.0000)"),
+        ((0.12345, 0.12341, 0.12349), "0.12345 (0.12341 to 0.12349)"),
         ((1.0, 1.0, 1.0), "1 (the same in every resample)"),
         ((0.5, math.nan, math.nan), "0.5 (no interval)"),
         ((math.nan, math.nan, math.nan), "an unknown amount"),
-        ((-0.5, -1.0, -1e-5), "−0.5 (−1 to −1e-05)"),
+        ((-0.5, -1.0, -1e-5), "−0.50 (−1.00 to 0.00)"),
     ],
 )
 def test_digits_are_as_many_as_it_takes_to_see_an_interval(numbers: tuple[float, float, float], words: str) -> None:

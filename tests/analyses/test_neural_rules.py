@@ -178,7 +178,7 @@ def test_notes_stand_beside_the_decision_with_the_number_of_pairs() -> None:
     notes = [found("summed_contributions", 0.9), replace(found("coupled_pairs_interaction", -0.1), n=7)]
     beside = {"functional_interactions": {note.name: note for note in notes}}
     verdict = verdict_of("functional_interactions", {**shuffled(0.2), **beside})
-    assert "sum to 90\u202f%" in verdict.reason
+    assert "sum to 90.0\u202f%" in verdict.reason
     assert "interaction of the 7 coupled pairs" in verdict.reason
 
 

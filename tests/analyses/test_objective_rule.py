@@ -41,7 +41,7 @@ def test_the_rule_answers_as_it_was_written_down(
 def test_a_negative_share_is_said_as_a_share_with_a_minus_sign() -> None:
     _, reason = answer(MUCH, (-0.033, -0.1, 0.02), MUCH, MUCH)
 
-    assert "−3.3\u202f% (−10 to 2\u202f%) in contrastive ones" in reason
+    assert "−3.3\u202f% (−10.0 to 2.0\u202f%) in contrastive ones" in reason
     assert "by −" not in reason
 
 

@@ -125,11 +125,12 @@ def test_a_heading_keeps_its_name_beside_one_that_begins_alike() -> None:
     assert table_csv(table).splitlines()[0] == 'fit,"gain, lower half",gain'
 
 
-def test_value_interval_and_chance_of_one_cell_get_a_column_each() -> None:
-    cell = "+16.7\u202fpoints\n(+9.1 to +26.7\u202fpoints)\n(chance −10.0 to +10.0\u202fpoints)"
+@pytest.mark.parametrize("word", ["chance", "null"])
+def test_value_interval_and_null_of_one_cell_get_a_column_each(word: str) -> None:
+    cell = f"+16.7\u202fpoints\n(+9.1 to +26.7\u202fpoints)\n({word} −10.0 to +10.0\u202fpoints)"
     heading, row = table_csv(Table("", ("condition", "loss"), (("8D", cell),))).splitlines()
     assert heading.replace('"', "") == ",".join(
-        ["condition", *(f"loss{part} (points)" for part in ("", ", low", ", high", ", chance, low", ", chance, high"))]
+        ["condition", *(f"loss{part} (points)" for part in ("", ", low", ", high", f", {word}, low", f", {word}, high"))]
     )
     assert row == "8D,16.7,9.1,26.7,-10.0,10.0"
 

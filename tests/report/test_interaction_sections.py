@@ -165,7 +165,7 @@ def test_sizes_of_interactions_are_relative_to_contributions_as_in_the_table() -
     panel = functional_interactions_section(drawn, findings("interactions")).figures[0].figure.axes[0]
     largest = {line.get_label(): line.get_xdata().max() for line in panel.lines}
     assert np.isclose(largest["observed"], np.abs(drawn["sampled_interaction"]).max())
-    assert np.isclose(largest["by chance"], np.abs(drawn["null_interaction"]).max() / 4)
+    assert np.isclose(largest["null"], np.abs(drawn["null_interaction"]).max() / 4)
     assert panel.get_title(loc="left") == "a  random pairs"
     every = drawn.isel(neuron=slice(10), sampled=slice(45))
     panel = functional_interactions_section(every, findings("interactions")).figures[0].figure.axes[0]

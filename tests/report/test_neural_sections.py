@@ -71,7 +71,7 @@ def test_the_caption_says_what_sizes_are(n_gabors: float, said: str) -> None:
     dataset["is_at_bound"][:] = np.arange(NEURONS) < 3
     caption = neuron_profiles_section(dataset, ()).figures[1].caption
     assert said in caption
-    assert ("for 3 neurons the fitted frequency" in caption) == (n_gabors == 2)
+    assert ("for 3 of all neurons whose field predicts, the fitted frequency" in caption) == (n_gabors == 2)
 
 
 def test_a_handful_of_sizes_is_no_distribution() -> None:

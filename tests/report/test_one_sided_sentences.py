@@ -45,4 +45,4 @@ def test_numbers_in_sentences_stand_beside_interval_and_chance(monkeypatch: pyte
         xr.Dataset(attrs={"form": "", "reason": ""}), tuple(replace(ABOVE, name=word) for word in feature_maps.WORDS)
     )
     assert "90.0\u202f% (80.0 to 100.0\u202f%; chance: 40.0 to 60.0\u202f%) of comparisons" in section.paragraphs[0]
-    assert "correlate by 0.9 (0.8 to 1; chance: 0.4 to 0.6)." in section.paragraphs[0]
+    assert "correlate by 0.9 (0.8 to 1.0; chance: 0.4 to 0.6)." in section.paragraphs[0]

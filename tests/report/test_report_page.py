@@ -19,8 +19,8 @@ from dina.artifacts import write_json
 from dina.checks import DataError
 from dina.report import draw_run, write_report
 from dina.report.map_channels import map_channels
-from dina.report.page import analyses_not_asked
 from dina.report.training_curves import training
+from dina.report.what_is_missing import analyses_not_asked
 from dina.signed_folder import verify_checksums, write_checksums
 from dina.statistics.finding import Finding
 from dina.study.run_directory import read_run
@@ -130,11 +130,11 @@ def test_every_number_stands_beside_its_chance_interval_and_gallery_size(simulat
     line = next(
         e.words for e in page_of(simulated_run).all("tr") if e.words.startswith("ridge regression decoder single trials 60")
     )
-    shown = [f"{100 * own[name]:.1f}" for name in ("top1", "top1_low", "top1_high", "chance_top1", "top5", "top10")]
+    shown = [f"{100 * own[name]:.1f}" for name in ("top1", "top1_low", "top1_high", "top5", "top10")]
     assert all(number in line for number in shown), line
-    # chance of top-5 and of the median rank among 60: 5 / 60 and 61 / 2
-    assert "chance 8.3" in line
-    assert "(chance 30.5)" in line
+    # chance of top-1, top-5, top-10 and of the median rank among 60: 1 / 60, 5 / 60, 10 / 60 and 61 / 2
+    (chance,) = {e.words for e in page_of(simulated_run).all("tr") if e.words.startswith("chance guessing – 60")}
+    assert chance == "chance guessing – 60 1.7 % – 8.3 % 16.7 % 30.5 – –"
 
 
 def test_what_could_not_be_computed_is_said_with_its_reason(bare_run: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_could_not_be_computed_is_said_with_its_reason(bare_run: Path) -> N
     assert "could not be measured: The towers need at least 60 training images; there are 40." in words
     assert "this recording stores averages only." in words
     assert "Reliability needs two trials of an image" in words
-    assert "There are no training curves: Nothing was trained in this study." in words
+    assert "There are no training curves. Nothing was trained in this study." in words
     assert "There are no examples" in words
     # each reason once, and no section of reasons alone
     assert words.count("Reliability needs two trials of an image") == 1
@@ -165,7 +165,10 @@ def test_one_epoch_is_told_once_and_as_one(simulated_run: Path, tmp_path: Path) 
     (tmp_path / "summary.json").write_text(json.dumps({**summary, "training": facts}), encoding="utf-8")
     (tmp_path / "history.csv").write_text("epoch,train_loss,validation_top1\n0,,0.1\n1,2.0,0.25\n", encoding="utf-8")
     section = training(read_run(tmp_path))
-    assert section.paragraphs[0] == "The whole budget of 1 epoch was trained. The towers of epoch 1 were kept."
+    assert section.paragraphs[0] == (
+        "The whole budget of 1 epoch was trained. The towers of epoch 1 were kept: the one with the highest top-1"
+        " accuracy of the validation images; among equal ones, that with the lowest validation loss."
+    )
     assert section.figures[0].table.rows[-1] == ("1", "2", "25")
     assert "cannot be compared" not in section.figures[0].caption  # there is one loss alone
 
@@ -300,11 +303,10 @@ def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_r
     asked = {"couplings": {"findings": [], "reason": "There are no repeats."}}
     write_json(tmp_path / "summary.json", {"interpretation": asked})
     (tmp_path / "model.safetensors").write_bytes(b"towers")
-    said, power = analyses_not_asked(read_run(tmp_path))
-    assert power == "What more data would give – This is done on request: dina power RUN"
-    assert said.startswith("Feature maps of images and of responses; Images rebuilt from maps; ")
-    assert " – These are done on request: dina interpret RUN feature_maps image_reconstruction " in said
-    assert "couplings" not in said
+    maps, *others, power = analyses_not_asked(read_run(tmp_path))
+    assert power == "What more data would give – dina power RUN"
+    assert maps == "Feature maps of images and of responses – dina interpret RUN feature_maps"
+    assert not any("couplings" in said for said in others)
     assert analyses_not_asked(read_run(simulated_run)) == ()  # it holds no towers
 
 

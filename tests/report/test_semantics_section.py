@@ -39,7 +39,7 @@ def test_the_section_shows_every_finding_with_interval_and_null() -> None:
     assert len(part.table.rows) == len(NAMES) + 2 * len(BY_DECODER)
     assert all(len(row) == 5 for row in part.table.rows)
     row = next(row for row in part.table.rows if "category in total" in row[0])
-    assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0 to 10.0\u202f%", "x")
+    assert row[1:] == ("25.0\u202f%", "20.0 to 30.0\u202f%", "0.0 to 10.0\u202f%", "x")
     assert "40 test images" in part.caption
     assert "7 in the recording" in part.caption
     assert section.missing == ()
@@ -114,7 +114,7 @@ def test_a_reason_that_decides_several_claims_is_given_once(tmp_path: Path) -> N
     (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
     assert [row[2] for row in section.tables[0].rows] == [
-        "This was not asked yet.",
+        "This was not asked yet (dina interpret RUN semantics).",
         "As for “First”.",
     ]
 
@@ -133,8 +133,8 @@ def test_reasons_of_verdicts_leave_advice_to_the_list_of_what_is_missing(tmp_pat
     (section,) = verdicts_sections(run_with(tmp_path, {"verdicts": told}))
 
     assert [row[2] for row in section.tables[0].rows] == [
-        "First: this was not asked yet.",
-        "Second: this was not asked yet.",
+        "First: this was not asked yet (dina interpret RUN occlusion).",
+        "Second: this was not asked yet (dina interpret RUN occlusion).",
         "No labels. None is known.",
     ]
 

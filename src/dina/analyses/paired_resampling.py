@@ -1,6 +1,6 @@
 """One bootstrap and one null for all galleries of the same images, and the shares of accuracy that galleries keep."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from dina.randomness import generator_for
 from dina.shapes import Scores
 from dina.statistics.intervals import null_range
-from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
+from dina.statistics.resampling import WELL_DEFINED, ImaginedImage, central_range, resample_counts
 
 NULL = "queries assigned to other images at random"
 EXCHANGED = "the two exchanged at random, image by image"
@@ -17,19 +17,21 @@ WIDER = "the two exchanged at random, image by image, or queries assigned to oth
 NOTHING_READ = "The unaltered gallery is searched no better than chance, so that no share of its accuracy can be given."
 
 Variables = dict[str, tuple[str, np.ndarray, dict[str, str]]]
+Ends = tuple[float, float] | None
 
 
 @dataclass(frozen=True, eq=False)
 class PairedResampling:
     """One set of resamples and permutations of the images, used for every gallery, so that differences are paired.
 
-    ``counts`` says how often each image was drawn in each bootstrap resample, ``permutations`` which image each query is
-    assigned to, and ``signs`` (±1) whether the members of a pair are exchanged.
+    ``counts`` says how often each image was drawn in each bootstrap resample, ``imagined`` which image that nobody saw joins it,
+    ``permutations`` which image each query is assigned to, and ``signs`` (±1) whether the members of a pair are exchanged.
     """
 
     counts: Int[np.ndarray, "resample image"]
     permutations: Int[np.ndarray, "resample image"]
     signs: Int[np.ndarray, "resample image"]
+    imagined: ImaginedImage
 
     @classmethod
     def draw(cls, n_images: int, n_resamples: int, seed: int) -> Self:
@@ -38,29 +40,43 @@ class PairedResampling:
         rows = np.broadcast_to(np.arange(n_images), (n_resamples, n_images))
         permutations = generator_for(seed, "permutation").permuted(rows, axis=1)
         signs = generator_for(seed, "exchange").choice(np.array([-1, 1]), size=(n_resamples, n_images))
-        return cls(counts, permutations, signs)
+        imagined = ImaginedImage.draw(n_images, n_resamples, generator_for(seed, "imagined image"))
+        return cls(counts, permutations, signs, imagined)
 
     @property
     def n_resamples(self) -> int:
         """Number of resamples, and of permutations."""
         return len(self.counts)
 
-    def over_tables(self, tables: Float[np.ndarray, "place image candidate"]) -> Float[np.ndarray, "row place"]:
+    @property
+    def of_whole(self) -> Self:
+        """The same, for the whole of which other galleries keep a share: the imagined image is right there where it is wrong in these.
+
+        Otherwise a gallery in which the same images are found as in the whole would keep all of it in every resample.
+        """
+        return replace(self, imagined=self.imagined.opposite)
+
+    def over_tables(
+        self, tables: Float[np.ndarray, "place image candidate"], ends: Ends = (0.0, 1.0)
+    ) -> Float[np.ndarray, "row place"]:
         """Return the mean of the diagonal of each table: for all images, in every resample, then in every permutation.
 
         Row 0 is the value, then come ``n_resamples`` resamples, then as many permutations, in which queries are assigned
         to other images, the same ones at every place. A statistic computed from all rows has a value, an interval and a
-        null by the same formula; `dina.statistics.finding.Finding.from_rows` reads them.
+        null by the same formula; `dina.statistics.finding.Finding.from_rows` reads them. ``ends`` are the worst and the best
+        answer of an image, of which one is imagined in every resample; None for scores, which have no ends.
         """
         diagonal = np.diagonal(tables, axis1=1, axis2=2)
         queries = np.arange(self.counts.shape[1])
         permuted = np.stack([table[queries, self.permutations].mean(axis=1) for table in tables], axis=1)
-        return np.concatenate([diagonal.mean(axis=1)[None], self._bootstrap(diagonal), permuted])
+        return np.concatenate([diagonal.mean(axis=1)[None], self._bootstrap(diagonal, ends), permuted])
 
-    def over_differences(self, differences: Float[np.ndarray, "place image"]) -> Float[np.ndarray, "row place"]:
+    def over_differences(
+        self, differences: Float[np.ndarray, "place image"], ends: Ends = (-1.0, 1.0)
+    ) -> Float[np.ndarray, "row place"]:
         """Return the mean paired difference in the same rows; in the last ones members of pairs are exchanged."""
         exchanged = self.signs @ differences.T / self.signs.shape[1]
-        return np.concatenate([differences.mean(axis=1)[None], self._bootstrap(differences), exchanged])
+        return np.concatenate([differences.mean(axis=1)[None], self._bootstrap(differences, ends), exchanged])
 
     def over_difference_tables(self, tables: Float[np.ndarray, "place image candidate"]) -> Float[np.ndarray, "row place"]:
         """Return the mean of the diagonal of tables of differences in the same rows; the last ones are the wider of two nulls.
@@ -69,13 +85,15 @@ class PairedResampling:
         candidates the same score has one n-th on every image, another is mostly wrong and seldom right. There queries are assigned
         to other images.
         """
-        elsewhere, exchanged = self.over_tables(tables), self.over_differences(np.diagonal(tables, axis1=1, axis2=2))
+        elsewhere = self.over_tables(tables, (-1.0, 1.0))
+        exchanged = self.over_differences(np.diagonal(tables, axis1=1, axis2=2))
         first_of_null = 1 + self.n_resamples
         is_wider = elsewhere[first_of_null:].std(axis=0) > exchanged[first_of_null:].std(axis=0)
         return np.where(is_wider, elsewhere, exchanged)
 
-    def _bootstrap(self, values: np.ndarray) -> np.ndarray:
-        return np.asarray(self.counts @ values.T / self.counts.shape[1])
+    def _bootstrap(self, values: np.ndarray, ends: Ends) -> np.ndarray:
+        means = np.asarray(self.counts @ values.T / self.counts.shape[1])
+        return means if ends is None else self.imagined.join(means, *ends)
 
 
 def curve_variables(name: str, axis: str, rows: Float[np.ndarray, "row place"], meaning: str) -> Variables:

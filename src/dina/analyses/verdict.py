@@ -1,12 +1,13 @@
 """A verdict: a claim, the written rule that decides it, and the answer that follows from the findings."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from dina.checks import DataError
+from dina.figures.finding_words import Scale, finding_columns
+from dina.figures.words import DASH
 from dina.short_words import brief
 from dina.statistics.finding import Finding
 
@@ -24,7 +25,9 @@ MARGIN = 0.1
 
 # A share above one half counts as most.
 HALF = 0.5
-NOISE = 1e-12  # smaller numbers are rounding errors of sums and are said as 0
+
+# Before what a reason states but a rule does not use: the page folds it.
+BESIDE = " Beside this: "
 
 
 @dataclass(frozen=True)
@@ -181,42 +184,22 @@ def rises_above(finding: Finding) -> bool:
     return finding.beats_null and finding.value > finding.null_high and finding.low > 0
 
 
-def says(finding: Finding, scale: Literal["%", "points", ""] = "") -> str:
-    r"""Return value and interval in words, with two to four digits: as many as are needed to distinguish them.
+def says(finding: Finding, scale: Scale = "") -> str:
+    r"""Return value and interval in the words of the page, with as many digits as are needed to distinguish them.
 
     Accuracies and shares are said in per cent (``scale`` "%"), differences of accuracies in points, all others as plain numbers.
 
     Examples
     --------
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=0.61)), says(Finding("kept", 0.998, "1", 50, low=0.996, high=1.0))
-    ('0.52 (0.4 to 0.61)', '0.998 (0.996 to 1)')
+    ('0.52 (0.40 to 0.61)', '0.998 (0.996 to 1.000)')
     >>> says(Finding("kept", 0.52, "1", 50, low=0.4, high=1.02), "%"), says(Finding("lost", -0.011, "1", 50), "points")
-    ('52\u202f% (40 to 102\u202f%)', '−1.1\u202fpoints (no interval)')
-    >>> says(Finding("lost", -0.01, "nats", 50, low=-0.02, high=-1e-6)), says(Finding("kept", 0.52, "1", 50))
-    ('−0.01 (−0.02 to −1e-06)', '0.52 (no interval)')
-    >>> says(Finding("share", 0.995, "1", 50, low=0.97, high=1.02), "%"), says(Finding("lost", -0.03, "1", 50, low=-0.07, high=-7e-19), "points")
-    ('100\u202f% (97 to 102\u202f%)', '−3\u202fpoints (−7 to 0\u202fpoints)')
-    >>> says(Finding("kept", 1.0, "1", 50, low=1.0, high=1.0), "%")
-    '100\u202f% (the same in every resample)'
+    ('52.0\u202f% (40.0 to 102.0\u202f%)', '−1.1\u202fpoints (no interval)')
     """
-    factor, end = (100, f"\N{NARROW NO-BREAK SPACE}{scale}") if scale else (1, "")
-    numbers = tuple(0.0 if abs(number) < NOISE else factor * number for number in (finding.value, finding.low, finding.high))
-    n_different = len({number for number in numbers if not math.isnan(number)})
-    for digits in (2, 3, 4):
-        rounded = [float(f"{number:.{digits}g}") for number in numbers]
-        words = [
-            f"{number:.0f}" if abs(short) >= 10**digits else f"{short:.{digits}g}"
-            for number, short in zip(numbers, rounded, strict=True)
-        ]
-        words = [re.sub(r"(?<!e)-", "\N{MINUS SIGN}", word) for word in words]
-        if len(set(words) - {"nan"}) == n_different:
-            break
     if math.isnan(finding.value):
         return "an unknown amount"
-    between = "no interval" if "nan" in words[1:] else f"{words[1]} to {words[2]}{end}"
-    if numbers[1] == numbers[2]:
-        between = "the same in every resample"
-    return f"{words[0]}{end} ({between})"
+    value, between, _ = finding_columns(finding, scale)
+    return f"{value} ({'no interval' if between == DASH else between})"
 
 
 def reads_nothing(accuracy: Finding, who: str) -> str:

@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from dina.figures.words import DASH, NARROW, from_to, interval, number, percent, signed
+from dina.figures.words import DASH, NARROW, from_to, interval, numbers, percents, signed
 from dina.statistics.finding import Finding
 
 # An accuracy or a share is in per cent, a difference of accuracies in points, anything else a plain number.
@@ -74,14 +74,25 @@ def finding_columns(one: Finding, scale: Scale = "") -> tuple[str, str, str]:
     >>> finding_columns(Finding("kept", 1.0, "1", 40, low=1.0, high=1.0), "%")
     ('100.0\u202f%', 'the same in every resample', '–')
     """
-    ends = (one.low, one.high), (one.null_low, one.null_high)
-    if scale == "%":
-        value, between, chance = percent(one.value), interval(*ends[0]), interval(*ends[1])
-    elif scale == "points":
-        value, between, chance = points(one.value), points_interval(*ends[0]), points_interval(*ends[1])
+    if scale == "points":
+        value, between = points(one.value), points_interval(one.low, one.high)
+        chance = points_interval(one.null_low, one.null_high)
     else:
-        value, (between, chance) = number(one.value), (from_to(number(low), number(high)) for low, high in ends)
+        value, low, high = (percents if scale else numbers)(one.value, one.low, one.high)
+        between = from_to(low.removesuffix(f"{NARROW}%"), high)
+        chance = interval(one.null_low, one.null_high) if scale else from_to(*numbers(one.null_low, one.null_high))
     return value, SAME_IN_EVERY_RESAMPLE if is_same_in_every_resample(one) else between, chance
+
+
+def inside_null(one: Finding) -> str:
+    """Say of a number that lies inside its null that it does; "" of any other.
+
+    Examples
+    --------
+    >>> inside_null(Finding("kept", 0.5, "1", 40, null_low=0.4, null_high=0.6, null="neurons permuted"))
+    '; this lies inside the null'
+    """
+    return "; this lies inside the null" if one.null_low <= one.value <= one.null_high else ""
 
 
 def in_a_sentence(one: Finding, scale: Scale = "%") -> str:

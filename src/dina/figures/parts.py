@@ -30,9 +30,17 @@ class FigurePart:
     table: Table
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of a list, with what is ``folded`` under it."""
+
+    words: str
+    folded: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One section of the page; ``missing`` says what could not be shown here, and why."""
+    """One section of the page; ``missing`` says what could not be shown here, and why. ``lists`` have a heading each."""
 
     anchor: str
     title: str
@@ -40,3 +48,4 @@ class Section:
     figures: Sequence[FigurePart] = ()
     tables: Sequence[Table] = ()
     missing: Sequence[str] = ()
+    lists: Sequence[tuple[str, Sequence[Line]]] = ()

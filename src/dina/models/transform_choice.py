@@ -73,12 +73,15 @@ class TransformChoice:
         How the variance of repeats grows with the mean; None where it cannot be estimated.
     reason
         Why there is no law, or why nothing was chosen, by the words "law" and "choice".
+    standard_error
+        Of the difference from the lowest mean log rank, paired by image, for every transform that was tried.
     """
 
     transform: ResponseTransform
     log_rank: Mapping[str, float] = field(default_factory=dict)
     law: MeanVarianceLaw | None = None
     reason: Mapping[str, str] = field(default_factory=dict)
+    standard_error: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return name, mean log ranks, and the exponent of the population with its interval; None where it is unknown."""
@@ -86,7 +89,8 @@ class TransformChoice:
         exponent = (None, None, None) if law is None else (law.exponent, law.low, law.high)
         named = dict(zip(("exponent", "exponent_low", "exponent_high"), exponent, strict=True))
         reasons = {f"reason_{name}": words for name, words in self.reason.items()}
-        return {"name": self.transform.name, "mean_log_rank": dict(self.log_rank), **named, **reasons}
+        tried = {"mean_log_rank": dict(self.log_rank), "standard_error": dict(self.standard_error)}
+        return {"name": self.transform.name, **tried, **named, **reasons}
 
     def to_dataset(self) -> xr.Dataset:
         """Return the groups of images that the law was fitted to, and the law and transform as attributes."""
@@ -135,6 +139,7 @@ def choose_transform(recording: Recording, train: Int[np.ndarray, "n_train"], na
     law, why = contest.fit_law()
     reasons = {"law": why} if why else {}
     of_image: dict[str, Float[np.ndarray, "image"]] = {}
+    errors: dict[str, float] = {}
     chosen: str = name
     if name == "chosen":
         for each in (*POWERS, *(NEEDS_LAW if law is not None else ())):
@@ -142,24 +147,28 @@ def choose_transform(recording: Recording, train: Int[np.ndarray, "n_train"], na
         best = sorted(of_image, key=lambda each: float(of_image[each].mean()))[:2]  # the first of equals
         for each in best:
             of_image[_with_gain(each)] = contest.log_ranks(_make(_with_gain(each), law, why, contest.mean_root))
-        chosen = _simplest(of_image)
+        errors = _errors_beside_lowest(of_image)
+        chosen = _simplest(of_image, errors)
     else:
         reasons["choice"] = NAMED
     if law is not None and recording.n_neurons > len(law.neuron_exponent):  # the law of every neuron
         law, why = contest.fit_law(recording.responses)
     log_rank = {each: float(values.mean()) for each, values in of_image.items()}
-    return TransformChoice(_make(chosen, law, why, contest.mean_root), log_rank, law, reasons)
+    return TransformChoice(_make(chosen, law, why, contest.mean_root), log_rank, law, reasons, errors)
 
 
-def _simplest(of_image: Mapping[str, Float[np.ndarray, "image"]]) -> str:
+def _errors_beside_lowest(of_image: Mapping[str, Float[np.ndarray, "image"]]) -> dict[str, float]:
+    """Return the standard error of each transform's difference from the one with the lowest mean, paired by image."""
+    lowest = min(of_image.values(), key=lambda values: float(values.mean()))
+    return {name: float((values - lowest).std(ddof=1) / math.sqrt(len(values))) for name, values in of_image.items()}
+
+
+def _simplest(of_image: Mapping[str, Float[np.ndarray, "image"]], errors: Mapping[str, float]) -> str:
     """Return the first transform that is no worse than the best by more than the standard error of their difference."""
-    best = min(of_image, key=lambda name: float(of_image[name].mean()))
-    for name in get_args(TransformName):
-        if name in of_image:
-            worse = of_image[name] - of_image[best]
-            if worse.mean() <= worse.std(ddof=1) / math.sqrt(len(worse)):
-                return str(name)
-    return best
+    mean = {name: float(values.mean()) for name, values in of_image.items()}
+    best = min(mean, key=lambda name: mean[name])
+    known = (str(name) for name in get_args(TransformName) if name in mean)
+    return next((name for name in known if mean[name] - mean[best] <= errors[name]), best)
 
 
 def _with_gain(name: str) -> str:

@@ -36,8 +36,8 @@ def power_sections(run: Run) -> list[Section]:
     spoken = "Accuracy foretold for twice and four times the images, neurons and repeats; the numbers are in the table."
     words = (
         str(found["sentence"]),
-        "Foretold from left-out images of this recording, decoded with all of it and with half its images, neurons or repeats"
-        " (docs/power.md). The larger study is thought to be of the same kind: more images of the same sort, more neurons of the same"
+        "Foretold from left-out images of this recording, decoded with all of it and with half its images, neurons or repeats."
+        " The larger study is thought to be of the same kind: more images of the same sort, more neurons of the same"
         " population, more repeats in one session.",
         _measured_here(run, found),
         SURE,
@@ -99,7 +99,7 @@ def verdict_tables(found: dict[str, Any]) -> list[Table]:
         for row in rows
     )
     caption = (
-        f"Chance that new test images decide a claim (supported or not supported), the towers as they are; now there are {has}. Drawn"
+        f"Probability that new test images decide a claim (supported or not supported), the towers as they are; now there are {has}. Drawn"
         " from the findings of this run and the width that their intervals will have."
     )
     headings = tuple(f"{int(times) * has:,} test images" for times in every)

@@ -1,7 +1,7 @@
 """How well each decoder names the image shown: figures of accuracy and of both directions, and the table of all numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
-from dina.figures.words import interval, number, p_words, percent
+from dina.figures.words import DASH, interval, number, p_words, percent
 from dina.report.accuracy_curves import rank_curves
 from dina.report.network_readers import readers_in_words
 from dina.retrieval.evaluate import DecodingRow
@@ -104,39 +104,49 @@ def _accuracy_figure(rows: list[DecodingRow], reads: dict[str, str], *, is_widen
 
 
 def accuracy_table(rows: Sequence[DecodingRow], reads: dict[str, str], title: str) -> Table:
-    """Return the table of all numbers, each beside its chance level, interval and gallery size."""
+    """Return the table of all numbers, with intervals; the last lines are chance, one for each size of gallery."""
 
     def cells(row: DecodingRow) -> tuple[str, ...]:
-        style, n = style_of(row.decoder, reads.get(row.decoder, "images")), row.n_gallery
-
-        def beside(value: float | None, k: int) -> str:
-            return percent(value) + (f"\n(chance {percent(min(1.0, k / n))})" if n and value is not None else "")
-
-        middle = "" if row.median_rank is None or not n else f"\n(chance {number((n + 1) / 2, 4)})"
+        style = style_of(row.decoder, reads.get(row.decoder, "images"))
         return (
             style.label + (f" ({row.preset})" if row.preset else ""),
             "sees all queries" if reads.get(row.decoder) == "queries" else KINDS[style.kind],
             QUERIES.get(row.queries, row.queries),
-            number(n),
+            number(row.n_gallery),
             percent(row.top1),
             interval(row.top1_low, row.top1_high),
-            percent(row.chance_top1),
-            beside(row.top5, 5),
-            beside(row.top10, 10),
-            number(row.median_rank) + middle,
+            percent(row.top5),
+            percent(row.top10),
+            number(row.median_rank),
             p_words(row.p_value),
             number(row.hubness, 2),
         )
 
+    known = [row for row in rows if row.top1 is not None]  # why others are not is said where what is missing stands
+    sizes = dict.fromkeys((row.n_gallery, row.chance_top1) for row in known if row.n_gallery and row.chance_top1)
+    chance = [
+        (
+            "chance",
+            "guessing",
+            DASH,
+            number(n),
+            percent(one),
+            DASH,
+            *(percent(min(1.0, k * one)) for k in (5, 10)),
+            number((n + 1) / 2, 4),
+            DASH,
+            DASH,
+        )
+        for n, one in sizes
+    ]
     caption = (
-        f"{title}: every number beside its chance level. Intervals are 95 %; p is the permutation p-value of the mean log rank."
+        f"{title}; the last {'line is' if len(sizes) == 1 else 'lines are'} chance. Intervals are 95 %; p is the permutation p-value of the mean log rank."
         " Images of one score share their ranks, so that a rank may end in a half."
         " Hubness: skewness of how often each candidate is among the ten best; 0 without hubs."
     )
-    accuracies = ("top-1", "95\u202f% interval", "chance top-1", "top-5", "top-10")
+    accuracies = ("top-1", "95\u202f% interval", "top-5", "top-10")
     columns = ("decoder", "kind", "queries", "gallery size", *accuracies, "median rank", "p", "hubness")
-    known = [row for row in rows if row.top1 is not None]  # why others are not is said where what is missing stands
-    return Table(caption, columns, tuple(map(cells, known)), n_words=3)
+    return Table(caption, columns, (*map(cells, known), *chance), n_words=3)
 
 
 def reasons(rows: Sequence[DecodingRow]) -> tuple[str, ...]:
@@ -164,8 +174,9 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
     figure = new_figure(130, 17 + ROW_MM * (len(order) + gap))
     axes = figure.add_subplot()
     place = {name: i + (gap if style.kind == "reference" else 0.0) for i, (name, style) in enumerate(order.items())}
+    kinds = {row.queries for row in rows}
     for row in rows:
-        _draw_row(axes, row, order[row.decoder], place[row.decoder])
+        _draw_row(axes, row, order[row.decoder], place[row.decoder], kinds)
     bottom = max(place.values(), default=0.0) + 0.5
     if gap:
         first, colour = len(order) - n_reference, COLOURS["reference"][0]
@@ -177,9 +188,8 @@ def draw_accuracy(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> Figu
     _name_rows(axes, rows, place, order)
     for label, style in zip(axes.get_yticklabels(), order.values(), strict=True):
         label.set_fontweight("bold" if style.kind == "dina" else "normal")
-    for queries in [kind for kind in HEADING if any(row.queries == kind for row in rows)]:
-        heading = HEADING[queries]
-        _write_right(axes, heading, -0.5, COLUMNS[queries], 8.0, COLOURS["ink"][0])
+    for queries in [kind for kind in HEADING if kind in kinds]:
+        _write_right(axes, HEADING[queries], -0.5, _column(queries, kinds), 8.0, COLOURS["ink"][0])
     return figure
 
 
@@ -225,16 +235,25 @@ def _order(rows: Sequence[DecodingRow], reads: Mapping[str, str]) -> dict[str, D
     return {name: styles[name] for name in names}
 
 
-def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float) -> None:
+def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float, kinds: Collection[str]) -> None:
     colour = COLOURS["muted"][0] if row.top1 is None else style.colour
-    _write_right(axes, percent(row.top1), position, COLUMNS.get(row.queries, 0.0), 0.0, colour)
+    _write_right(axes, percent(row.top1), position, _column(row.queries, kinds), 0.0, colour)
     value, low, high = (math.nan if one is None else 100 * one for one in (row.top1, row.top1_low, row.top1_high))
-    draw_mark(axes, position, (value, low, high), row.queries, style)
+    draw_mark(axes, position, (value, low, high), row.queries, kinds, style)
 
 
-def draw_mark(axes: Axes, place: float, numbers: tuple[float, float, float], queries: str, style: DecoderStyle) -> None:
-    """Draw a value with the ends of its interval, NaN for nothing: above the middle and filled for averaged queries, else hollow."""
-    y = place + OFFSET.get(queries, 0.0)
+def _column(queries: str, kinds: Collection[str]) -> float:
+    return COLUMNS.get(queries, 0.0) if len(kinds) > 1 else min(COLUMNS.values())
+
+
+def draw_mark(
+    axes: Axes, place: float, numbers: tuple[float, float, float], queries: str, kinds: Collection[str], style: DecoderStyle
+) -> None:
+    """Draw a value with the ends of its interval, NaN for nothing: filled for averaged queries, else hollow.
+
+    Where there are both ``kinds`` of query, averaged ones stand above the middle of the line and single trials below.
+    """
+    y = place + (OFFSET.get(queries, 0.0) if len(kinds) > 1 else 0.0)
     face = style.colour if queries == "averaged" else COLOURS["paper"][0]
     axes.plot(numbers[1:], [y, y], color=style.colour, linewidth=1.3, solid_capstyle="round", zorder=2)
     look: Any = {"color": style.colour, "markerfacecolor": face, "markersize": 5.0, "markeredgewidth": 1.1}

@@ -17,7 +17,7 @@ LIMITS = (
     " all that they hold. Decoding well does not say what the brain uses."
 )
 PER_INTERVAL = "Of 100 intervals made in this way, about 95 hold the accuracy for all images of this kind, from the same neurons."
-RULES = "Verdicts follow written rules; docs/verdicts.md names those that were changed after a result was seen."
+RULES = "Verdicts follow written rules, some of which were changed after a result was seen."
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def _beside_rival(run: Run) -> str:
     _, low, high = _difference(run, rival.decoder)
     named = f"the best other decoder ({style_of(rival.decoder).label})"
     if low > 0 or high < 0:
-        return f"It is right {'more' if low > 0 else 'less'} often than {named}.{_of_network(run, rival.decoder)}"
-    return f"These data do not show whether it is better than {named}.{_of_network(run, rival.decoder)}"
+        return f"dina is right {'more' if low > 0 else 'less'} often than {named}.{_of_network(run, rival.decoder)}"
+    return f"These data do not show whether dina is better than {named}.{_of_network(run, rival.decoder)}"
 
 
 def _of_network(run: Run, rival: str) -> str:
@@ -143,7 +143,7 @@ def headline(run: Run) -> list[str]:
 def tiles(run: Run) -> list[Tile]:
     """Return the few numbers that a reader looks for first."""
     result, copies = [], copies_in_gallery(run)
-    bound = f"; copies allow {percent(copies.bound)}" if copies else ""
+    bound = f"; at most {percent(copies.bound)} if copies look alike" if copies else ""
     for queries, words in QUERIES.items():
         row = next((row for row in run.select(queries) if row.decoder == "dina"), None)
         if row is not None and row.top1 is not None:
@@ -153,7 +153,7 @@ def tiles(run: Run) -> list[Tile]:
     for row, title, kind in ((_best_rival(run, rows), "best rival", "rival"), (_observer(rows), "ideal observer", "reference")):
         if row is not None and row.top1 is not None:
             named = style_of(row.decoder).label if kind == "rival" else "knows the simulation's truth"
-            beside = f"{named}; 95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}"
+            beside = f"{named}; 95\u202f% interval {interval(row.top1_low, row.top1_high)}; chance {percent(row.chance_top1)}{bound if kind == 'rival' else ''}"
             result.append(Tile(percent(row.top1), f"{title}, {QUERIES[run.main_queries]}", beside, kind))
     return result
 

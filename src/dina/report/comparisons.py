@@ -125,12 +125,13 @@ def _draw_differences(
     """Draw paired differences as dots with intervals beside a line at zero: averaged queries filled, single trials hollow."""
     kinds = {d.rival: style_of(d.rival, reads.get(d.rival, "images")) for d in differences}
     names = sorted(kinds, key=lambda name: (kinds[name].kind == "reference", list(kinds).index(name)))
+    queries = {d.queries for d in differences}
     figure = new_figure(130, 18 + 7.0 * len(names))
     axes = figure.add_subplot()
     axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     for difference in differences:
         numbers = (difference.value, difference.low, difference.high)
-        draw_mark(axes, names.index(difference.rival), numbers, difference.queries, kinds[difference.rival])
+        draw_mark(axes, names.index(difference.rival), numbers, difference.queries, queries, kinds[difference.rival])
     axes.set_yticks(range(len(names)), [kinds[name].short for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(kinds[name].colour)

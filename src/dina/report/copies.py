@@ -58,6 +58,17 @@ def copies_as_repeats(run: Run) -> str:
     )
 
 
+def copies_to_name(run: Run) -> tuple[str, ...]:
+    """Say, for the list of what a recording lacks, how near-identical images become repeats; nothing where there are none, or other repeats."""
+    n = len(_groups((run.folds or [run])[0]))
+    if not n or run.summary.get("recording", {}).get("n_repeats_range") != [1, 1]:
+        return ()
+    return (
+        f"Repeats of one image – {n:,} groups of near-identical images have names of their own. Give them one name if they are the same"
+        " image, and store each response as a trial of it.",
+    )
+
+
 def _groups(run: Run) -> list[list[int]]:
     groups = run.read_json(SPLIT).get("near_identical_groups")
     return groups if isinstance(groups, list) else []

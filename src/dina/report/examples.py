@@ -45,8 +45,8 @@ class _Thumbnail:
 class Example:
     """One query: its outcome, the place of the right image in words, that image, and the best images in order.
 
-    ``found`` is the place of the right image among ``best`` counted from 0, or -1; ``heading`` says how many of all queries
-    had the same outcome.
+    ``found`` is the place of the right image among ``best`` counted from 0, or -1; ``tied`` are the places of those whose score is
+    the same as that of the right image; ``heading`` says how many of all queries had the same outcome.
     """
 
     outcome: Outcome
@@ -56,6 +56,7 @@ class Example:
     target: _Thumbnail
     best: tuple[_Thumbnail, ...]
     found: int
+    tied: tuple[int, ...]
 
 
 def choose_queries(scores: Float[np.ndarray, "query gallery"], target: Int[np.ndarray, "query"]) -> list[int]:
@@ -103,6 +104,11 @@ def make_examples(scored: Scored, gallery: xr.Dataset) -> list[Example]:
             target=thumbnails[int(target[query])],
             best=tuple(thumbnails[int(i)] for i in best[query]),
             found=next((place for place, i in enumerate(best[query]) if i == target[query]), -1),
+            tied=tuple(
+                place
+                for place, i in enumerate(best[query])
+                if i != target[query] and scores[query, i] == scores[query, target[query]]
+            ),
         )
         for query in chosen
     ]

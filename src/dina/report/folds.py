@@ -24,7 +24,7 @@ def folds_section(run: Run) -> Section:
         f"Folds are no independent repeats: any two share {shared} their training images, and an image tested in one fold trains the"
         " others. Intervals from the galleries alone would be too narrow. Here they are wider: the variance between folds that galleries do"
         " not explain is added as by Nadeau & Bengio (2003, doi:10.1023/A:1024068626366). p-values of paired differences are Student's,"
-        " with the same variance; for p-values against chance the permuted deviations are multiplied by √2 (docs/statistics.md). No interval covers what all folds have in common: these neurons, this animal.",
+        " with the same variance; for p-values against chance the permuted deviations are multiplied by √2. No interval covers what all folds have in common: these neurons, this animal.",
         "Each fold is a study by itself, in the folders fold1, fold2 …: `dina report RUN/fold1` draws its page with examples, training and"
         " gallery sizes, and `dina interpret RUN/fold1` asks what carries its decoding.",
     )

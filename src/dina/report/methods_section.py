@@ -64,7 +64,7 @@ FITS = {
     "noise from": "noise estimated from",
     "noise shrinkage": "shrinkage of the noise towards independence, 0 to 1",
     "prior": "prior of a neuron's weights",
-    "the same with permuted weights": "gain of the same network with permuted weights",
+    "the same with permuted weights": "gain of trained encoder, control: the same network with permuted weights",
     "size of predictions": "factor on all predictions",
     "stop reason": "why training ended",
     "weighting": "weight of each component in comparisons",
@@ -90,9 +90,9 @@ def methods_section(run: Run) -> Section:
     fits = run.summary.get("fits")
     known = fits.items() if isinstance(fits, dict) else ()
     chosen = tuple(
-        (f"{style_of(name).label}: {FITS.get(key, key)}", _choice_words(key, value))
+        (f"{style_of(name).label}: {words}", value)
         for name, fit in known
-        for key, value in _flat(fit)
+        for words, value in sorted((FITS.get(key, key), _choice_words(key, value)) for key, value in _flat(fit))
     )
     if chosen:
         title = f"Choices by validation, and other reports of the fits. {TOO_HIGH}"

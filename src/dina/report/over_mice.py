@@ -12,10 +12,9 @@ from dina.analyses.across_recordings import AcrossRecordings
 from dina.artifacts import write_dataset, write_text
 from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
 from dina.figures.finding_parts import reasons
-from dina.figures.finding_words import statistic_words
+from dina.figures.finding_words import finding_columns, statistic_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import from_to, number
 from dina.safe_words import table_text
 from dina.statistics.finding import Finding
 
@@ -30,12 +29,11 @@ def across_recordings_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     shown = clear[:MOST_PANELS]
     words = (
         f"{dataset.sizes['recording']} recordings of {n_mice} {'animal' if n_mice == 1 else 'animals'}. The intervals of {len(clear)} of {len(findings)} findings lie"
-        " outside their nulls; by chance, one in forty lies above and one in forty below."
+        " outside their nulls; without any effect, one in forty lies above and one in forty below."
     )
     rows = []
     for analysis, one in zip(analyses, findings, strict=True):
-        ranges = (from_to(number(low), number(high)) for low, high in ((one.low, one.high), (one.null_low, one.null_high)))
-        rows.append((analysis.replace("_", " "), statistic_words(one.name), str(one.n), number(one.value), *ranges))
+        rows.append((analysis.replace("_", " "), statistic_words(one.name), str(one.n), *finding_columns(one)))
     columns = ("analysis", "statistic", "animals", "mean over animals", "95\u202f% interval", "null")
     table = Table(
         "All findings over animals. Accuracies, shares and their differences are fractions of 1 here.",

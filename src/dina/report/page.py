@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from dina.analyses import ANALYSES
+from dina.analyses.verdict import BESIDE
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.figures.canvas import inline_svg, svg_of
@@ -16,11 +17,10 @@ from dina.figures.finding_parts import findings_section
 from dina.figures.image_names import name_images
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES
-from dina.power.page import POWER_TITLE, power_sections
-from dina.power.run_power import FORETOLD
+from dina.power.page import power_sections
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
-from dina.report.answer import Tile, headline, in_plain_words, presentations_in_trials, tiles
+from dina.report.answer import Tile, headline, in_plain_words, tiles
 from dina.report.comparisons import differences, directions
 from dina.report.examples import RULE, TIE_RULE, Example, make_examples
 from dina.report.export import export_page
@@ -32,7 +32,8 @@ from dina.report.paper_methods import methods_paragraph
 from dina.report.recording_quality import data_quality, what_was_decoded
 from dina.report.several_recordings import several_recordings_headline, several_recordings_sections
 from dina.report.training_curves import training
-from dina.study.run_directory import TOWERS, Run, read_run
+from dina.report.what_is_missing import ADVICE, ANY_ADVICE, what_is_missing
+from dina.study.run_directory import Run, read_run
 from dina.study.shown_once import as_shown, was_shown_once
 from dina.study.study_result import StudyResult, place_of
 
@@ -44,8 +45,7 @@ QUESTIONS = {
     "about": "About this study",
 }
 ABOUT = ("training", "quality", "missing", "reading", "methods", "updates", "spread")
-ADVICE = re.compile(r" (?:Record [^.;]*repeats|Store single trials)[^.;]*\.")
-ANY_ADVICE = re.compile(r"(?<=[.!?]) (?:Record|Store|Add|Show|Fit|Study) [^.;]*\.(?= |$)")
+PLAIN_SPACE = re.compile(r"(?<=\d) %")  # where a line may not break
 
 
 @dataclass(frozen=True)
@@ -174,63 +174,11 @@ def _sections(run: Run) -> list[Section]:
     else:
         made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
         made += [*power_sections(run), directions(run), *interpretation_sections(run), training(run), data_quality(run)]
-    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing) + analyses_not_asked(run)
-    words = () if gathered else ("Everything was computed.",)
-    gathered = _one_line_for_each(_advice_once(gathered, are_averages=bool(presentations_in_trials(run))))
-    missing = Section("missing", "What could not be computed, and why", words, missing=gathered)
+    missing = what_is_missing(run, made)
     # each advice once: where what is missing stands
     made = [replace(section, paragraphs=[ADVICE.sub("", words) for words in section.paragraphs]) for section in made]
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, how_to_read(run), methods_section(run)]
-
-
-def _advice_once(reasons: tuple[str, ...], *, are_averages: bool = False) -> tuple[str, ...]:
-    """Gather the advice to record repeats, or to store them where averages are stored, in one line at the end.
-
-    Examples
-    --------
-    >>> _advice_once(("Reliability: No image has two trials. Record repeats.", "Noise: There are none. Record more repeats.", "Maps: No."))[1:]
-    ('Noise: There are none.', 'Maps: No.', 'What would help – Show images twice or more, and store each presentation as a trial.')
-    >>> _advice_once(("Noise: There are none. Record repeats.", "Maps: No. Store single trials."), are_averages=True)[2]
-    'What would help – Store the single trials, each presentation as a trial of its own; this recording holds their averages.'
-    """
-    if sum(bool(ADVICE.search(reason)) for reason in reasons) < 2:
-        return reasons
-    advice = "Show images twice or more, and store each presentation as a trial."
-    if are_averages:
-        advice = "Store the single trials, each presentation as a trial of its own; this recording holds their averages."
-    return (*(ADVICE.sub("", reason) for reason in reasons), f"What would help – {advice}")
-
-
-def _one_line_for_each(gathered: tuple[str, ...]) -> tuple[str, ...]:
-    """Put all that lacks something for one reason into one line, at the place of the first.
-
-    Examples
-    --------
-    >>> _one_line_for_each(("Quality – Drift: No repeats.", "Fields – No repeats.", "Maps – a; b: Too few."))
-    ('Quality – Drift; Fields: No repeats.', 'Maps – a; b: Too few.')
-    """
-    known: dict[str, list[tuple[str, str]]] = {}
-    for line in gathered:
-        title, _, words = line.partition(" – ")
-        named, has_names, reason = words.partition(": ")
-        known.setdefault(reason or words, []).append((line, f"{title} – {named}" if has_names else title))
-    return tuple(
-        places[0][0] if len(places) == 1 else f"{'; '.join(place for _, place in places)}: {reason}"
-        for reason, places in known.items()
-    )
-
-
-def analyses_not_asked(run: Run) -> tuple[str, ...]:
-    """Name the analyses and the forecast that nobody has asked for, with the command that carries them out; those of folds stand on their pages."""
-    if run.folds or TOWERS not in run.files:
-        return ()
-    power = () if FORETOLD in run.files else (f"{POWER_TITLE} – This is done on request: dina power RUN",)
-    if not run.interpretation:
-        return ("Everything on what carries the decoding – It was not asked yet. Next: dina interpret RUN", *power)
-    absent = [name for name, row in ANALYSES.items() if not {name, row.former_name} & set(run.interpretation)]
-    titles = "; ".join(ANALYSES[name].heading for name in absent)
-    return (*((f"{titles} – These are done on request: dina interpret RUN {' '.join(absent)}",) if absent else ()), *power)
 
 
 def verdicts_sections(run: Run) -> list[Section]:
@@ -245,7 +193,7 @@ def verdicts_sections(run: Run) -> list[Section]:
     counted = ", ".join(f"{answers.count(kind)} {kind}" for kind in ("supported", "not supported", "cannot tell"))
     words = (
         f"{counted}. Each verdict follows from the findings below by a written rule. Some rules were changed after the results of"
-        " development sessions or of a real recording had been seen; docs/verdicts.md names these changes. A claim that something carries the decoding is supported if the effect"
+        " development sessions or of a real recording had been seen; the documentation of dina names these changes (verdicts.md). A claim that something carries the decoding is supported if the effect"
         " exceeds its null and is large enough to matter. A claim that something does not carry it is supported if the interval lies"
         " below the smallest effect that matters. Three claims (regions, pathways, fine detail) ask how an effect is distributed. They"
         " are supported by their intervals alone, without a test against a null."
@@ -268,16 +216,16 @@ def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ..
     >>> rows = [("Many.", "", lacking), ("Few.", "", "Half. " + lacking), ("One.", "", "The analysis semantics could not be done: No labels. Add some.")]
     >>> for claim, _, reason in _each_reason_once(rows):
     ...     print(claim, reason)
-    Many. This was not asked yet.
-    Few. Half. This was not asked yet.
+    Many. This was not asked yet (dina interpret RUN occlusion).
+    Few. Half. This was not asked yet (dina interpret RUN occlusion).
     One. No labels.
     """
     first = {reason: claim for claim, _, reason in reversed(cells)}
     rows = []
     for claim, verdict, reason in cells:
         said = re.sub(r"The analysis \w+ could not be done: ", "", reason)
-        said = re.sub(r"The analysis \w+ was not done\.", "This was not asked yet.", said).replace(": This was", ": this was")
-        said = ANY_ADVICE.sub("", said)
+        said = re.sub(r"The analysis (\w+) was not done\.", r"This was not asked yet (dina interpret RUN \1).", said)
+        said = ANY_ADVICE.sub("", said.replace(": This was", ": this was"))
         rows.append((claim, verdict, said if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”."))
     return tuple(rows)
 
@@ -333,8 +281,8 @@ def _render(page: _Page, drawings: dict[str, str]) -> str:
 
     opening = [section for section in page.sections if section.anchor == "verdicts"]
     questions = _by_question([section for section in page.sections if section.anchor != "verdicts"])
-    shown = {"opening": opening, "questions": questions, "colours": COLOURS, "drawn": drawn}
-    return environment.get_template("template.html").render(vars(page), **shown) + "\n"
+    shown = {"opening": opening, "questions": questions, "colours": COLOURS, "drawn": drawn, "beside": BESIDE}
+    return PLAIN_SPACE.sub("\u202f%", environment.get_template("template.html").render(vars(page), **shown)) + "\n"
 
 
 def _by_question(sections: list[Section]) -> list[tuple[str, str, list[Section]]]:

@@ -211,7 +211,7 @@ def _statistics(run: Run, cite: _Cited) -> Iterable[str]:
         asked = [f"with a null of their own, by {_listed(tested)}"] if tested else []
         asked += [f"without a null, which describe and test nothing, by {_listed(described)}"] if described else []
         yield (
-            f"What carries the decoding was asked by analyses with intervals over images or neurons: {'; '.join(asked)}. Claims were judged by written rules (docs/verdicts.md of dina)."
+            f"What carries the decoding was asked by analyses with intervals over images or neurons: {'; '.join(asked)}. Claims were judged by written rules (documentation of dina, verdicts.md)."
         )
 
 

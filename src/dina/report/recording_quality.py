@@ -12,7 +12,7 @@ from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, 
 from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import from_to, number, percent
+from dina.figures.words import from_to, number, numbers, percent
 from dina.report.answer import presentations_in_trials
 from dina.report.copies import copies_as_repeats
 from dina.study.run_directory import Run
@@ -211,7 +211,7 @@ def data_quality(run: Run) -> Section:
         reason = quality.attrs.get(f"reason_{name}")
         if not part and (reason or name in quality):
             missing.append(f"{label.split(' (')[0].capitalize()}: {reason or 'it could not be computed for any neuron.'}")
-    if "n_trials" in quality:
+    if "n_trials" in quality and len(np.unique(quality["n_trials"])) > 1:  # one number stands among the facts
         figures.append(_repeats(quality["n_trials"].to_numpy()))
     figures += _spectrum(quality)
     figures += _mean_variance(quality, run.summary.get("response_transform", {}))
@@ -249,7 +249,8 @@ def _joined(known: Mapping[str, Any]) -> dict[str, Any]:
     joined = dict(known)
     ends = [joined.pop(f"power_law_{end}", None) for end in ("low", "high")]
     if "power_law_exponent" in joined:
-        joined["power_law_exponent"] = f"{number(joined['power_law_exponent'])} ({from_to(*map(number, ends))})"
+        exponent, *between = numbers(joined["power_law_exponent"], *ends)
+        joined["power_law_exponent"] = f"{exponent} ({from_to(*between)})"
     chance = joined.pop("slow_drift_null_high", None)
     for name in ("median_signal_variance", "slow_drift_share"):
         if name in joined:
@@ -263,7 +264,7 @@ def _histogram(quality: xr.Dataset, name: str, label: str, zero: str | None) -> 
     values = quality[name].to_numpy().astype(float)
     values = values[np.isfinite(values)] * (100 if "%" in label else 1)
     steps = (5, 25, 50, 75, 95)
-    cells = (*(number(float(np.percentile(values, step))) for step in steps), number(float(values.mean())))
+    cells = numbers(*(float(np.percentile(values, step)) for step in steps), float(values.mean()))
     columns = (*(f"{step}\u202f% quantile" for step in steps), "mean")
     table = Table(f"Distribution over {len(values):,} neurons: {label}.", columns, (cells,), n_words=0)
     plain = label.split(" (")[0]
@@ -334,14 +335,24 @@ def _transform_words(chosen: Mapping[str, Any]) -> str:
 
 def _transforms(chosen: Mapping[str, Any]) -> list[Table]:
     """List the transforms that were tried."""
-    tried = dict(chosen.get("mean_log_rank", {}))
-    rows = tuple((name, f"{value:.3f}", "yes" if name == chosen.get("name") else "") for name, value in tried.items())
+    tried, errors = (dict(chosen.get(key, {})) for key in ("mean_log_rank", "standard_error"))  # older runs hold no errors
+    lowest = min(tried.values(), default=0.0)
+    rows = tuple(
+        (
+            name,
+            f"{value:.3f}",
+            *([f"{value - lowest:.3f} ± {errors[name]:.3f}"] if errors else []),
+            "yes" if name == chosen.get("name") else "",
+        )
+        for name, value in tried.items()
+    )
     caption = (
         "Transforms of the responses, tried on training images: mean log rank of the right image among all training images; lower is"
         " better. The simplest is chosen that is worse than the lowest by at most one standard error of their difference, paired by image."
         " Identity: as recorded. With gain: each trial divided by a gain of its own first. These numbers only choose; they are no test."
     )
-    return [Table(caption, ("transform", "mean log rank", "chosen"), rows)] if rows else []
+    above = ("above the lowest ± standard error",) if errors else ()
+    return [Table(caption, ("transform", "mean log rank", *above, "chosen"), rows)] if rows else []
 
 
 def _repeats(n_trials: np.ndarray) -> FigurePart:

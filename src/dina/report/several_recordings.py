@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
+from dina.figures.finding_words import finding_columns
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, from_to, interval, number, percent, signed
+from dina.figures.words import DASH, from_to, interval, number, numbers, percent, signed
+from dina.report.what_is_missing import TITLE, sort_what_is_missing
 from dina.statistics.finding import Finding
 
 DARK, BRIGHT = "#1b1f23", "#fefefe"  # on coloured fields, which stay as they are on dark paper
@@ -101,9 +103,9 @@ def draw_alignment(panels: Mapping[str, Float[np.ndarray, "recording other"]]) -
             if np.isfinite(value) and len(values) <= 8:
                 colour = BRIGHT if value > 0.55 else DARK
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
-        numbers = [str(place + 1) for place in range(len(values))]
-        axes.set_xticks(range(len(values)), numbers)
-        axes.set_yticks(range(len(values)), numbers)
+        places = [str(place + 1) for place in range(len(values))]
+        axes.set_xticks(range(len(values)), places)
+        axes.set_yticks(range(len(values)), places)
         axes.set_title(title, fontsize=7.5, fontweight="normal")
         axes.set(xlabel="recording", ylabel="" if position % PANELS_ACROSS else "recording")
         axes.tick_params(length=0)
@@ -156,9 +158,9 @@ def several_recordings_sections(summary: Mapping[str, Any], alignment: xr.Datase
         _spread(summary),
         _similarity(summary, names, alignment),
     ]
-    gathered = tuple(f"{section.title} – {reason}" for section in made for reason in section.missing)
+    lacking = sort_what_is_missing([f"{section.title} – {reason}" for section in made for reason in section.missing])
     shown = [section for section in made if section.figures or section.tables]
-    missing = [Section("missing", "What could not be computed, and why", missing=gathered)] if gathered else []
+    missing = [Section("missing", TITLE, lists=lacking)] if lacking else []
     return [*shown, *missing, Section("methods", "Settings and how to repeat this")]
 
 
@@ -259,7 +261,8 @@ def _spread(summary: Mapping[str, Any]) -> Section:
     rows = []
     for each in components:
         root = number(100 * each.value**0.5) if each.value > 0 else "0" if each.value <= 0 else DASH
-        values = (number(1e4 * each.value), f"{number(1e4 * each.low)} to {number(1e4 * each.high)}", root)
+        value, *ends = numbers(*(1e4 * one for one in (each.value, each.low, each.high)))
+        values = (value, from_to(*ends), root)
         rows.append((each.name.removeprefix("variance_"), str(each.n), *(values if not each.reason else (DASH,) * 3)))
     columns = ("source", "levels", "variance (points²)", "95\u202f% interval", "deviation (points)")
     table = Table("Where the variance of top-1 accuracy comes from.", columns, tuple(rows))
@@ -281,8 +284,7 @@ def _similarity(summary: Mapping[str, Any], names: Sequence[str], alignment: xr.
     for entry in summary["alignment"]:
         pair = f"{entry['recording']} and {entry['other']}"
         each = Finding.from_json({key: value for key, value in entry.items() if key not in ("maps", "recording", "other")})
-        ranges = (from_to(number(low), number(high)) for low, high in ((each.low, each.high), (each.null_low, each.null_high)))
-        rows.append((KINDS[entry["maps"]], pair, str(each.n), number(each.value), *ranges))
+        rows.append((KINDS[entry["maps"]], pair, str(each.n), *finding_columns(each)))
     columns = ("maps", "recordings", "images", "alignment", "95\u202f% interval", "images permuted")
     table = Table("Linear kernel alignment between recordings.", columns, tuple(rows), n_words=2)
     caption = (

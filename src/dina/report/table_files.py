@@ -17,10 +17,13 @@ _SHAPES = {
     re.compile(rf"(?P<a>{_NUMBER}){_UNIT}"): ("",),
     re.compile(rf"(?P<a>{_NUMBER}) to (?P<b>{_NUMBER}){_UNIT}"): ("low", "high"),
     re.compile(rf"(?P<a>{_NUMBER})(?: %| points)? \((?P<b>{_NUMBER}) to (?P<c>{_NUMBER}){_UNIT}\)"): ("", "low", "high"),
-    re.compile(
-        rf"(?P<a>{_NUMBER})(?: %| points)? \((?P<b>{_NUMBER}) to (?P<c>{_NUMBER}){_UNIT}\)"
-        rf" \(chance (?P<d>{_NUMBER}) to (?P<e>{_NUMBER})(?: %| points)?\)"
-    ): ("", "low", "high", "chance, low", "chance, high"),
+    **{
+        re.compile(
+            rf"(?P<a>{_NUMBER})(?: %| points)? \((?P<b>{_NUMBER}) to (?P<c>{_NUMBER}){_UNIT}\)"
+            rf" \({word} (?P<d>{_NUMBER}) to (?P<e>{_NUMBER})(?: %| points)?\)"
+        ): ("", "low", "high", f"{word}, low", f"{word}, high")
+        for word in ("chance", "null")
+    },
     re.compile(rf"(?P<a>{_NUMBER})(?: %)? \(chance (?P<b>{_NUMBER}){_UNIT}\)"): ("", "chance"),
 }
 

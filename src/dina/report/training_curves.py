@@ -1,5 +1,6 @@
 """Contrastive training: its curves, the number of epochs, and accuracy before and after."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from dina.figures.style import COLOURS, QUERIES
 from dina.figures.words import DASH, interval, number, percent
 from dina.study.run_directory import Run
 
+CRITERIA = {"top1": "the highest top-1 accuracy", "loss": "the lowest loss", "log_rank": "the lowest mean log rank"}
 # Said wherever validation accuracy is shown.
 TOO_HIGH = "The validation images chose these settings, so accuracy of the chosen model on them is too high; only test images measure it."
 
@@ -71,10 +73,12 @@ def training(run: Run) -> Section:
     facts: dict[str, Any] = known if isinstance(known, dict) else {}
     tables = _before_and_after(run)
     if not run.history:
-        missing = (f"There are no training curves: {facts.get('reason') or 'nothing was trained in this run.'}",)
+        missing = (f"There are no training curves. {facts.get('reason') or 'nothing was trained in this run.'}",)
         return Section("training", "Training", tables=tables, missing=missing)
     figures = _curves(run, facts)
-    return Section("training", "Training", paragraphs=[_budget(facts, run.history)], figures=figures, tables=tables)
+    return Section(
+        "training", "Training", paragraphs=[_budget(facts, run.history, _criterion(run))], figures=figures, tables=tables
+    )
 
 
 def _curves(run: Run, facts: dict[str, Any]) -> list[FigurePart]:
@@ -106,8 +110,8 @@ def _before_and_after(run: Run) -> list[Table]:
     return [Table("Test accuracy before and after contrastive training.", columns, tuple(rows), n_words=2)] if rows else []
 
 
-def _budget(facts: dict[str, Any], history: dict[str, np.ndarray]) -> str:
-    """Say how many epochs were done of how many allowed, why training ended, and which epoch was kept."""
+def _budget(facts: dict[str, Any], history: dict[str, np.ndarray], criterion: str) -> str:
+    """Say how many epochs were done of how many allowed, why training ended, and which epoch was kept by what."""
     done, budget, chosen = (facts.get(key) for key in ("epochs_done", "epochs_budget", "chosen_epoch"))
     done = int(_epochs(history)[-1]) if done is None else done
     if done == budget:
@@ -117,9 +121,19 @@ def _budget(facts: dict[str, Any], history: dict[str, np.ndarray]) -> str:
         sentences += [str(facts["stop_reason"])] if facts.get("stop_reason") else []
     if chosen is not None:
         sentences.append(
-            f"The towers of epoch {chosen} were kept" + (": those from before any training." if chosen == 0 else ".")
+            f"The towers of epoch {chosen} were kept"
+            + (", those from before any training: " if chosen == 0 else ": ")
+            + criterion
         )
     return " ".join(sentences)
+
+
+def _criterion(run: Run) -> str:
+    """Say by what validation chose the epoch, and what decides between equal ones."""
+    found = re.search(r"^select_by = \"(\w+)\"", run.settings, re.MULTILINE)
+    first = CRITERIA.get(found[1] if found else "top1", CRITERIA["top1"])
+    tie = "" if first == CRITERIA["loss"] else "; among equal ones, that with the lowest validation loss"
+    return f"the one with {first} of the validation images{tie}."
 
 
 def _epochs(history: dict[str, np.ndarray]) -> np.ndarray:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from dina.checks import DataError
 from dina.retrieval.ranks import Retrieval, count_better_and_tied
 from dina.shapes import Scores
-from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
+from dina.statistics.resampling import ImaginedImage, clustered_means, percentile_interval, resample_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,8 @@ def accuracy_by_gallery_size(
 ) -> GallerySizeResult:
     r"""Return the accuracy expected in a gallery of the target and random other candidates.
 
-    ``retrieval`` holds the ranks in the full gallery; ``generator`` and ``n_resamples`` are for the bootstrap over images.
+    ``retrieval`` holds the ranks in the full gallery; ``generator`` and ``n_resamples`` are for the bootstrap over images, which
+    an imagined image joins: it is right, or missed for one candidate of the full gallery.
 
     Raises
     ------
@@ -72,11 +73,14 @@ def accuracy_by_gallery_size(
         raise DataError(f"gallery_size must lie between 2 and the gallery size {n}; got {int(wrong[0])}.")
     images, cluster = np.unique(retrieval.image, return_inverse=True)
     counts = resample_counts(len(images), n_resamples, generator)
+    imagined, near_miss = ImaginedImage.draw(len(images), n_resamples, generator), (np.array([1]), np.array([0]))
     top1, low, high = (np.empty(len(gallery_size)) for _ in range(3))
     for number, size in enumerate(gallery_size):
         found = _found(retrieval.n_better, retrieval.n_tied, n, int(size))
         top1[number] = found.mean()
-        low[number], high[number] = percentile_interval(clustered_means(found, cluster, counts))
+        missed = float(_found(*near_miss, n, int(size))[0])
+        resampled = imagined.join(clustered_means(found, cluster, counts), missed, 1.0)
+        low[number], high[number] = percentile_interval(resampled)
     return GallerySizeResult(np.asarray(gallery_size), top1, low, high, 1 / gallery_size)
 
 

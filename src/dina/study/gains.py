@@ -15,7 +15,7 @@ from dina.statistics.finding import Finding
 from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import FEWEST_IMAGES, compare_by_cka
 from dina.statistics.p_values import control_false_discoveries, paired_exchange_p_value, permutation_p_value
-from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
+from dina.statistics.resampling import ImaginedImage, clustered_means, percentile_interval, resample_counts
 from dina.statistics.variance_components import variance_components
 
 # Results by number of fold and of seed.
@@ -138,12 +138,16 @@ def _null_of(rounds: Rounds) -> tuple[float, float]:
 Queries = tuple[Float[np.ndarray, "query"], Int[np.ndarray, "query"]]
 
 
-def _mean(name: str, queries: Queries, null: tuple[float, float], words: str, seed: int, n_resamples: int) -> Finding:
+def _mean(
+    name: str, queries: Queries, null: tuple[float, float], words: str, seed: int, n_resamples: int, worst: float = 0.0
+) -> Finding:
+    """Return a mean over queries of answers between ``worst`` and 1, with its interval over images."""
     values, image = queries
     _, cluster = np.unique(image, return_inverse=True)
     n_images = int(cluster.max()) + 1
-    counts = resample_counts(n_images, n_resamples, generator_for(seed, f"images {name}"))
-    low, high = percentile_interval(clustered_means(values, cluster, counts))
+    generator = generator_for(seed, f"images {name}")
+    resampled = clustered_means(values, cluster, resample_counts(n_images, n_resamples, generator))
+    low, high = percentile_interval(ImaginedImage.draw(n_images, n_resamples, generator).join(resampled, worst, 1.0))
     return Finding(name, float(values.mean()), "1", n_images, low, high, *null, null=words)
 
 
@@ -156,7 +160,7 @@ def _gain(name: str, first: Queries, second: Queries, seed: int, n_resamples: in
     exchanged = signs @ by_image / len(difference)
     p_value = permutation_p_value(abs(float(difference.mean())), np.abs(exchanged), "large")
     words = "joint and alone exchanged at random, image by image"
-    return _mean(name, (difference, image), null_range(exchanged), words, seed, n_resamples), p_value
+    return _mean(name, (difference, image), null_range(exchanged), words, seed, n_resamples, worst=-1.0), p_value
 
 
 def _accuracies(recordings: Sequence[RecordingRounds]) -> Float[np.ndarray, "seed fold recording"]:

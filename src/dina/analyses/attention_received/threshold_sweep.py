@@ -18,7 +18,7 @@ from dina.statistics.finding import Finding
 from dina.statistics.intervals import null_range, prediction_range
 from dina.statistics.map_similarity import structural_similarity
 from dina.statistics.p_values import permuted_totals
-from dina.statistics.resampling import resample_counts
+from dina.statistics.resampling import ImaginedImage, resample_counts
 
 KEPT = FRACTIONS[:-1]  # of the neurons: those at or above the threshold
 MEASURES = ("ssim", "accuracy")
@@ -130,10 +130,12 @@ def describe_sweep(sweep: ThresholdSweep, decoded: Decoded, why_unmatched: str) 
     ``why_unmatched`` says why there are no neurons of the same signal-to-noise ratio, "" where there are.
     """
     n = len(sweep.first)
-    counts = resample_counts(n, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) / n
+    bootstrap = generator_for(decoded.seed, "bootstrap")
+    counts = resample_counts(n, decoded.n_resamples, bootstrap) / n
+    resampled = ImaginedImage.draw(n, decoded.n_resamples, bootstrap).join(counts @ np.diagonal(sweep.first), 0.0, 1.0)
     whole = np.diagonal(sweep.first)
     elsewhere = permuted_totals(sweep.first, generator_for(decoded.seed, "assignments"), decoded.n_resamples) / n
-    found = [Finding.from_draws("accuracy_all", float(whole.mean()), "1", n, counts @ whole, elsewhere, ELSEWHERE)]
+    found = [Finding.from_draws("accuracy_all", float(whole.mean()), "1", n, resampled, elsewhere, ELSEWHERE)]
     other, generator = [], generator_for(decoded.seed, "other maps")
     for _ in counts:
         order = generator.permutation(n)  # every image gets the map of the next one in a random order, never its own

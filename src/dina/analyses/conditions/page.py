@@ -76,7 +76,7 @@ def _table(dataset: xr.Dataset, found: dict[str, Finding]) -> Table:
     columns += ["ideal observer"] if "ideal" in dataset else []
     return Table(
         "Top-1 accuracy by condition, with 95\u202f% interval over images and chance: the central 95\u202f% if queries are assigned to"
-        " other images, of differences the same about zero. The loss is within minus transferred. Differences are paired over images.",
+        " other images; of differences the null, the wider of this and of the two exchanged image by image. The loss is within minus transferred. Differences are paired over images.",
         (*columns, "signal variance, as recorded → matched"),
         tuple(rows),
     )
@@ -87,7 +87,7 @@ def _words(one: Finding | None) -> str:
         return DASH
     is_difference = one.name.startswith(("transfer_loss", "within_minus"))
     value, between, chance = finding_columns(one, "points" if is_difference else "%")
-    return DASH if value == DASH else f"{value}\n({between})\n(chance {chance})"
+    return DASH if value == DASH else f"{value}\n({between})\n({'null' if is_difference else 'chance'} {chance})"
 
 
 @in_style

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, dots_of, finish_axes, in_style, new_figure
 from dina.figures.caption_words import over_whole
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import SCORE_UNITS, in_a_sentence
@@ -81,8 +81,7 @@ def _draw(dataset: xr.Dataset, found: Mapping[str, Finding]) -> Figure:
     ranked.axhline(0, **CHANCE_LINE)
     ranked.set(xlabel="neurons (%), best first", ylabel=f"margin lost without it ({unit})", title="Ranked")
     finish_axes(ranked, "y")
-    compared.plot(training, mean, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
-                  rasterized=len(mean) > 1000)  # fmt: skip
+    compared.plot(training, mean, ".", color=COLOURS["dina"][0], rasterized=len(mean) > 1000, **dots_of(len(mean)))
     compared.axhline(0, **CHANCE_LINE)
     compared.set(xlabel=f"training images ({unit})", ylabel=f"test images ({unit})", title="Training and test")
     finish_axes(compared, "both")

@@ -19,6 +19,7 @@ from dina.figures.finding_words import in_a_sentence
 from dina.figures.histograms import n_bars
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section
+from dina.figures.screen import screen_extent
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
 
@@ -99,7 +100,7 @@ def image_reconstruction_section(dataset: xr.Dataset, findings: tuple[Finding, .
         f"{_channels(dataset)}"
     )
     if "penalty_at_the_end_of_its_grid" in dataset.attrs:
-        answer += f" Of the penalties of the linear reconstruction {dataset.attrs['penalty_at_the_end_of_its_grid']}."
+        answer += f" Of the penalties of the linear reconstruction {dataset.attrs['penalty_at_the_end_of_its_grid']}. Other penalties might make it better."
     in_grey = (
         " Reconstructions are of brightness alone, so each colour image stands beside its brightness."
         if _in_colour(dataset)
@@ -134,8 +135,8 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[tall, 52]).flat
     panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
-    degrees = float(dataset.attrs.get("deg_per_pixel", dataset.attrs.get("block_px", 1.0)))
-    extent = (0.0, degrees * pixels.shape[2], degrees * pixels.shape[1], 0.0)
+    block = 1.0 if "deg_per_pixel" in dataset.attrs else float(dataset.attrs.get("block_px", 1.0))
+    extent, (across, _) = screen_extent(block * pixels.shape[1], block * pixels.shape[2], dataset.attrs.get("deg_per_pixel"))
     for axes in panels.flat:
         finish_axes(axes, None)
     names = image_words(dataset, "example")
@@ -156,8 +157,8 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     for panel in panels[-1, 1:]:
         panel.tick_params(axis="x", bottom=True, labelbottom=True, labelsize=6.5, length=2)
         panel.xaxis.set_major_locator(MaxNLocator(3))
-        panel.set_xlim(0.0, extent[1])
-        panel.set_xlabel("degrees" if "deg_per_pixel" in dataset.attrs else "pixels", fontsize=7, labelpad=1)
+        panel.set_xlim(*extent[:2])
+        panel.set_xlabel(across, fontsize=7, labelpad=1)
     for panel, heading in zip(panels[0], HEADINGS, strict=True):
         panel.set_title(heading)
     left, right = below.subplots(1, 2)

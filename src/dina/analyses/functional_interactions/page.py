@@ -34,13 +34,13 @@ UNKNOWN_SUMS = "the sum of the contributions of single neurons, which is not kno
 PERMUTED = " Grey: the same with noise permuted, each neuron by itself."
 SIZES = " a: how many of {} have an interaction that is larger in size than each value."
 RELATIVE = (
-    " Sizes are relative to the contributions of single neurons (their root mean square), observed and by chance each to its own. The"
+    " Sizes are relative to the contributions of single neurons (their root mean square), observed and under the null each to its own. The"
     " table gives the root mean square of these sizes, less what the noise of the test images adds."
 )
 SIGNS = " Above zero, one neuron can replace the other; below zero, they need each other."
 # Interactions → what they are divided by, colour, words.
 CURVES = (
-    ("null_interaction", "null_contribution_size", "chance", "by chance"),
+    ("null_interaction", "null_contribution_size", "chance", "null"),
     ("sampled_interaction", "contribution_size", "dina", "observed"),
 )
 MEASURES = {
@@ -180,7 +180,7 @@ def _draw_sizes(axes: Axes, dataset: xr.Dataset) -> None:
 
 
 def _are_relative(dataset: xr.Dataset) -> bool:
-    """Say whether sizes can be given relative to contributions: runs of earlier versions do not hold the size of those by chance."""
+    """Say whether sizes can be given relative to contributions: runs of earlier versions do not hold the size of those under the null."""
     return "contribution_size" in dataset.attrs
 
 

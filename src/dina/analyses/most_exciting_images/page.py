@@ -28,11 +28,11 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
     """Show the images that excite model neurons most, and how far two models agree on them."""
     found = {finding.name: finding for finding in findings}
     agreement, beats = found["mei_agreement"], found["mei_beats_images"]
-    verb = "agree" if agreement.value > agreement.null_high else "do not agree beyond chance"
+    verb = "agree" if agreement.value > agreement.null_high else "do not agree beyond the null"
     words = (
         f"Two encoding models fitted on different images {verb} on what excites a neuron most: their images correlate by"
         f" {in_a_sentence(agreement, '')}. The second model rates the first one's image above {in_a_sentence(beats)} of the test images"
-        " at the same contrast. For chance, the neurons are exchanged at random."
+        " at the same contrast. For the null, neurons are exchanged at random."
     )
     in_colour = " Colours are averaged, so that brightness alone is shown." if dataset.attrs.get("n_colours", 1) > 1 else ""
     part = FigurePart(
@@ -43,7 +43,7 @@ def most_exciting_images_section(dataset: xr.Dataset, findings: tuple[Finding, .
         " highest, brought to the same contrast. Neurons: those that left-out training images predict best; r, correlation of"
         f" prediction and {responses_words(dataset)} over test images. Grey is the mean of the image; black and white lie 2.5 times the contrast"
         f" below and above it.{in_colour} a and b, each dot a neuron, or a pair of different ones; upright lines: means, across: 95\u202f%"
-        " interval over neurons; grey band: chance. No animal has seen these images.",
+        " interval over neurons; grey band: null. No animal has seen these images.",
         words,
         finding_table("How far the two models agree.", WORDS, found, ("mei_beats_images",)),
     )

@@ -9,13 +9,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.canvas import dots_of, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons, write_across
 from dina.figures.finding_words import SCORE_UNITS
 from dina.figures.histograms import n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import number
+from dina.figures.words import number, numbers
 from dina.models.receptive_fields import WELL_FITTED
 from dina.statistics.finding import Finding
 
@@ -82,7 +82,7 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             f" {_sizes(dataset, fit > WELL_FITTED)} preferred orientations of bars (0 is horizontal, anticlockwise) of the"
             " neurons whose fields predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",
-            finding_table("Neurons, in medians.", _with_counts(found), found),
+            finding_table(f"Neurons, in medians.{_left_out(dataset)}", _with_counts(found), found),
         )
         figures = [maps, distributions]
     shown = [one for name, one in dataset.data_vars.items() if name not in ABOUT_FITS]
@@ -101,6 +101,14 @@ def _with_counts(found: Mapping[str, Finding]) -> dict[str, str]:
     return {name: f"{words}, {found[name].n:,} neurons" for name, words in WORDS.items() if name in found}
 
 
+def _left_out(dataset: xr.Dataset) -> str:
+    """Say which neurons the medians of sizes and frequencies leave out, if any."""
+    n_at_bound = int((dataset["is_at_bound"].to_numpy() == 1).sum())
+    if not n_at_bound:
+        return ""
+    return f" Sizes and frequencies leave out the {n_at_bound:,} neurons whose fitted frequency is the lowest or highest tried."
+
+
 def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
     """Say how sizes are defined, which depends on the description of fields."""
     n_gabors = dataset["n_gabors"].to_numpy()[fitted]
@@ -112,7 +120,7 @@ def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:
     n_at_bound = int((dataset["is_at_bound"].to_numpy()[fitted] == 1).sum())
     return (
         f"sizes of fields (standard deviation, for the {n_several:,} neurons that mix several Gabors; a single Gabor has a fixed envelope,"
-        f" so its size is not estimated; for {n_at_bound:,} neurons the fitted frequency is the lowest or highest tried) and"
+        f" so its size is not estimated; for {n_at_bound:,} of all neurons whose field predicts, the fitted frequency is the lowest or highest tried) and"
     )
 
 
@@ -124,10 +132,16 @@ def _quantiles(dataset: xr.Dataset) -> Table:
         if len(known):
             units = SCORE_UNITS[str(dataset[name].attrs.get("units", "1"))] if "{units}" in words else ""
             rows.append(
-                (words.format(units=units), f"{len(known):,}", *(number(float(np.percentile(known, step))) for step in QUANTILES))
+                (
+                    words.format(units=units),
+                    f"{len(known):,}",
+                    *numbers(*(float(np.percentile(known, step)) for step in QUANTILES)),
+                )
             )
     return Table(
-        "Distribution over neurons.", ("property", "neurons", *(f"{step} % quantile" for step in QUANTILES)), tuple(rows)
+        "Distribution over all neurons that have the number, whether their field predicts other images or not.",
+        ("property", "neurons", *(f"{step} % quantile" for step in QUANTILES)),
+        tuple(rows),
     )
 
 
@@ -195,8 +209,8 @@ def _draw_distributions(dataset: xr.Dataset) -> Figure:
 
 def _against_ratio(axes: Axes, ratio: np.ndarray, values: np.ndarray) -> None:
     """Draw a point for every neuron; a ratio of zero has no logarithm and is drawn at the left border."""
-    axes.plot(np.maximum(ratio, 1e-2), values, ".", color=COLOURS["dina"][0], markersize=2.5, markeredgewidth=0, alpha=0.5,
-              rasterized=len(values) > 1000)  # fmt: skip
+    look = dots_of(len(values))
+    axes.plot(np.maximum(ratio, 1e-2), values, ".", color=COLOURS["dina"][0], rasterized=len(values) > 1000, **look)
     axes.set_xscale("log")
     write_plain_numbers(axes.xaxis)
     finish_axes(axes, "both")

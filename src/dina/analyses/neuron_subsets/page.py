@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.caption_words import SAME_GALLERY, is_above_chance, over_whole
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import in_a_sentence
+from dina.figures.finding_words import in_a_sentence, inside_null
 from dina.figures.line_names import name_lines
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS, QUERIES
@@ -77,7 +77,7 @@ CURVES_POINTS = 165  # height of the curves, about
 FITTED = {"top": "best", "random": "random", "bottom": "worst"}
 
 
-MATCHED_BETTER = "Such neurons can by chance do better than the best ones"
+MATCHED_BETTER = "Such neurons can by luck do better than the best ones"
 
 
 def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -104,7 +104,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         f" would lie in the band (random) or between the thin lines (matched).{matched if sequences else ''} Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
         " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each."
-        f" {SAME_GALLERY} {ROUNDED}",
+        f" {SAME_GALLERY}",
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
         finding_table(
             "Subsets of neurons. Areas are mean accuracies over subsets of growing size.",
@@ -122,8 +122,8 @@ def _summary(found: dict[str, Finding], queries: str) -> str:
     top, random = found["most_fraction_top"], found["most_fraction_random"]
     return (
         f"All neurons reach a top-1 accuracy of {in_a_sentence(found['accuracy_full'])} with {queries} among {found['accuracy_full'].n:,} test images. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
-        f" and with {in_a_sentence(random)} drawn at random."
-        " These numbers alone say little, because they depend on how similar the images of the gallery are."
+        f" and with {in_a_sentence(random)} drawn at random{inside_null(top)}."
+        f" {ROUNDED} These numbers alone say little, because they depend on how similar the images of the gallery are."
     )
 
 
@@ -248,7 +248,7 @@ def _doing_as_well(found: Mapping[str, Finding]) -> str:
     apart = " and ".join(said for said, n_beyond in words.items() if n_beyond)
     if not apart:
         return f" Here none of {len(known)} differences between the two lies beyond its null."
-    return f" Here, of {len(known)} fits, {apart} than that beyond the null; the others differ no more than by chance."
+    return f" Here, of {len(known)} fits, {apart} than that beyond the null; the others lie within their nulls."
 
 
 def _refitted_words(found: dict[str, Finding]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range, prediction_reach
 from dina.statistics.p_values import permuted_totals
-from dina.statistics.resampling import percentile_interval, resample_counts
+from dina.statistics.resampling import ImaginedImage, percentile_interval, resample_counts
 
 FEWEST_DRAWS = 4
 HALF, MOST = 0.5, 0.9
@@ -153,9 +153,10 @@ def describe_curves(
     main, *further = curves
     first = curves[main]
     n_images = first.by_image["top"].shape[1]
-    counts = resample_counts(n_images, n_resamples, generator_for(seed, "bootstrap"))
-    whole = first.by_image["top"][-1]
-    value, resampled = float(whole.mean()), counts @ whole / n_images
+    generator = generator_for(seed, "bootstrap")
+    counts, whole = resample_counts(n_images, n_resamples, generator), first.by_image["top"][-1]
+    imagined = ImaginedImage.draw(n_images, n_resamples, generator)
+    value, resampled = float(whole.mean()), imagined.join(counts @ whole / n_images, 0.0, 1.0)
     words = "" if elsewhere is None else NULL
     found = [Finding.from_draws("accuracy_full", value, "1", n_images, resampled, elsewhere, words)]
     found += _fractions(first, counts)

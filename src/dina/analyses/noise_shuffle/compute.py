@@ -30,7 +30,7 @@ from dina.statistics.finding import Finding
 from dina.statistics.intervals import prediction_range
 from dina.statistics.p_values import permuted_totals
 from dina.statistics.repeats import shuffle_repeats
-from dina.statistics.resampling import clustered_means, resample_counts
+from dina.statistics.resampling import ImaginedImage, clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
 
 # Trials on which the noise model was trained, and trials on which it was tested.
@@ -221,9 +221,11 @@ def _describe(
     """Return the accuracy on intact trials, the correlations left, and paired differences with intervals and nulls."""
     images, image = np.unique(test.stimulus_index, return_inverse=True)
     n_images = len(images)
-    counts = resample_counts(n_images, decoded.n_resamples, generator_for(decoded.seed, "noise shuffle"))
+    generator = generator_for(decoded.seed, "noise shuffle")
+    counts = resample_counts(n_images, decoded.n_resamples, generator)
     top1 = by_query["top1", ("intact", "intact")][0]
-    value, resampled = float(top1.mean()), clustered_means(top1, image, counts)
+    imagined = ImaginedImage.draw(n_images, decoded.n_resamples, generator)
+    value, resampled = float(top1.mean()), imagined.join(clustered_means(top1, image, counts), 0.0, 1.0)
     found = [Finding.from_draws("intact_top1", value, "1", n_images, resampled, elsewhere, NULL)]
     found += [_left("correlations_left", decoded.train, why_not), _left("correlations_left_test", test, "")]
     for (measure, unit), (what, (one, other, null)) in product(MEASURES.items(), DIFFERENCES.items()):

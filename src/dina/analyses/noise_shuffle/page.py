@@ -19,7 +19,7 @@ from dina.statistics.finding import Finding
 
 DIFFERENCES = {
     "knowing_correlations": "knowing correlations",
-    "knowing_covariance": "knowing all covariance",
+    "knowing_covariance": "knowing covariances",
     "removing_correlations": "removing correlations",
     "unexpected_removal": "removing in test only",
 }
@@ -30,11 +30,11 @@ WORDS = {
     "correlations_left": "share of noise correlations that shuffling leaves in training",
     "correlations_left_test": "share of noise correlations that shuffling leaves in test",
     "slow_drift_share": "share of the variance of training trials about the means of images that slow drift explains, responses as they"
-    " are decoded, chance subtracted (removed only where above its null)",
+    " are decoded, mean of the null subtracted (removed only where above its null)",
     **{f"{what}_{name}": f"{words}: {units}" for name, units in UNITS.items() for what, words in DIFFERENCES.items()},
 }
 KNOWING = (
-    " Knowing: learning from intact minus learning from shuffled trials (or from variances alone); both are tested on intact trials."
+    " Knowing: learning from intact minus learning from shuffled trials (knowing covariances: from variances alone); both are tested on intact trials."
     " Removing: learning and testing on shuffled trials minus both on intact trials."
 )
 TESTED = " Removing in test only: testing on shuffled minus testing on intact trials, both after learning from intact ones."

@@ -1,6 +1,6 @@
 """When functional interactions between neurons contribute to the decoding."""
 
-from dina.analyses.verdict import MARGIN, Answer, FindingKey, Found, Rule, place_of, reads_nothing, says
+from dina.analyses.verdict import BESIDE, MARGIN, Answer, FindingKey, Found, Rule, place_of, reads_nothing, says
 from dina.statistics.finding import Finding
 
 READ = ("noise_shuffle", "intact_top1")
@@ -26,7 +26,8 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
     where = f"Learning noise correlations changes the log rank by {says(knowing.negated())} nats (negative: better)"
     where += f". Shuffling training trials removes {100 * removed:.0f}\u202f% of them" if removed < 1 else ""
     drifts = DRIFT in found and found[DRIFT].value > found[DRIFT].null_high
-    further = "".join(f" {_note(key, found[key])}" for key in NOTES if key in found)
+    notes = " ".join(_note(key, found[key]) for key in NOTES if key in found)
+    further = f"{BESIDE}{notes}" if notes else ""
     if place_of(knowing, much) == "above" and knowing.value > knowing.null_high:
         return "supported", f"{where}. The benefit is above {much:.2g} nats.{further}"
     if place_of(knowing, little) == "below" and drifts:

@@ -14,6 +14,7 @@ from dina.figures.finding_parts import finding_table, reasons
 from dina.figures.finding_words import in_a_sentence
 from dina.figures.image_names import image_words
 from dina.figures.parts import FigurePart, Section
+from dina.figures.screen import screen_extent
 from dina.figures.style import COLOURS
 from dina.figures.words import percent
 from dina.randomness import generator_for
@@ -40,7 +41,7 @@ N_SINGLE = 3
 PALE = 3.0  # a map whose colours would reach less than a third of a shared scale has its own
 N_FLIPS = 500
 MAP_LINE = "#000000"  # on maps, which keep their colours on dark paper
-PANEL_MM = 42
+PANEL_MM = 48
 
 # Title, values, their label, all values that share their scale, and where they differ from zero; None where that means nothing.
 _Panel = tuple[str, np.ndarray, str, np.ndarray, np.ndarray | None]
@@ -89,7 +90,7 @@ def _beside_coverage(one: Finding) -> str:
     said = " A map of losses also shows where the receptive fields lie. Only the loss divided by coverage shows which places the decoding uses."
     if not math.isfinite(one.value):
         return said
-    place = "more than by chance" if one.value > one.null_high else "no more than by chance"
+    place = "more than in the null" if one.value > one.null_high else "no more than in the null"
     return f"{said} Over places, loss and coverage are correlated {place}: {in_a_sentence(one, '')}."
 
 
@@ -136,8 +137,8 @@ def _draw_occlusion(dataset: xr.Dataset) -> Figure:
     pictures = range(len(panels), len(panels) + (len(chosen) if "thumbnail" in dataset.coords else 0))
     panels += [*[None] * len(pictures), *_single_panels(dataset, chosen)]
     n_rows = -(-len(panels) // 3)
-    panel_height = min(40.0, max(16.0, PANEL_MM * float(dataset.attrs["height"]) / float(dataset.attrs["width"])))
-    figure = new_figure(185, n_rows * (panel_height + 11) + 6)
+    panel_height = min(40.0, max(18.0, PANEL_MM * float(dataset.attrs["height"]) / float(dataset.attrs["width"])))
+    figure = new_figure(185, n_rows * (panel_height + 15) + 6)
     grid = figure.subplots(n_rows, 3, squeeze=False)
     names = image_words(dataset)
     for number, axes in enumerate(grid.flat):
@@ -212,8 +213,7 @@ def _single_panels(dataset: xr.Dataset, chosen: list[int]) -> list[_Panel]:
 def _draw_panel(axes: Axes, dataset: xr.Dataset, panel: _Panel) -> None:
     """Draw one map over the image, in degrees where their size is known, in colours that reach over the scale."""
     title, values, label, scale, differs = panel
-    degrees = float(dataset.attrs.get("deg_per_pixel", 1.0))
-    extent = (0.0, degrees * float(dataset.attrs["width"]), degrees * float(dataset.attrs["height"]), 0.0)
+    extent, _ = _on_screen(dataset)
     seen = scale[np.isfinite(scale)]
     is_signed = label in SIGNED
     limit = max(float(np.abs(seen).max()) if len(seen) else 0.0, 1e-12)
@@ -227,22 +227,29 @@ def _draw_panel(axes: Axes, dataset: xr.Dataset, panel: _Panel) -> None:
     axes.set_facecolor(COLOURS["grid"][0])
     if differs is not None and differs.any() and not differs.all():
         fine = differs.repeat(8, axis=0).repeat(8, axis=1)  # so that the line follows the edges of places
-        x, y = ((np.arange(n) + 0.5) / n * end for n, end in zip(fine.shape[::-1], extent[1:3], strict=True))
+        left, right, bottom, top = extent
+        x, y = (
+            begin + (np.arange(n) + 0.5) / n * (end - begin)
+            for n, begin, end in zip(fine.shape[::-1], (left, top), (right, bottom), strict=True)
+        )
         axes.contour(x, y, fine.astype(float), levels=[0.5], colors=MAP_LINE, linewidths=0.7)
     beside = axes.inset_axes((1.02, 0.0, 0.05, 1.0))  # as high as the map, whose shape is that of the image
     bar = axes.figure.colorbar(image, cax=beside)
     bar.ax.tick_params(labelsize=6, length=1.5)
-    is_wide = dataset.attrs["width"] > 2 * dataset.attrs["height"]  # its bar is too short for a label in one line
-    bar.set_label(label.replace(" (", "\n(") if is_wide else label, fontsize=6.5)
     bar.outline.set_visible(False)
-    axes.set_title(title, fontsize=7.5)
+    axes.set_title(title, fontsize=7.5, pad=13)
+    axes.annotate(label, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=6.5, va="bottom")
+
+
+def _on_screen(dataset: xr.Dataset) -> tuple[tuple[float, float, float, float], tuple[str, str]]:
+    return screen_extent(float(dataset.attrs["height"]), float(dataset.attrs["width"]), dataset.attrs.get("deg_per_pixel"))
 
 
 def _name_axes(axes: Axes, dataset: xr.Dataset, *, is_left: bool, is_last: bool) -> None:
     axes.tick_params(labelsize=6.5, length=2)
-    unit = "degrees" if "deg_per_pixel" in dataset.attrs else "pixels"
+    _, (across, up) = _on_screen(dataset)
     if is_left:
-        axes.set_ylabel(unit, fontsize=7)
+        axes.set_ylabel(up.replace(" (", "\n("), fontsize=7)
     if is_last:
-        axes.set_xlabel(unit, fontsize=7)
+        axes.set_xlabel(across, fontsize=7)
     axes.spines[:].set_visible(False)

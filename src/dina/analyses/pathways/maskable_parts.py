@@ -25,7 +25,7 @@ from dina.statistics.correlation import correlate_rows
 from dina.statistics.finding import Finding
 from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import structural_similarity
-from dina.statistics.resampling import resample_counts
+from dina.statistics.resampling import ImaginedImage, resample_counts
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import LikelihoodComparison
 
@@ -218,6 +218,7 @@ class MaskingLosses:
     def __init__(self, target: Int[np.ndarray, "query"], n_compared: int, n_random: int, n_resamples: int, seed: int) -> None:
         self._target, self._n_random, self._seed = target, n_random, seed
         self._counts = resample_counts(len(target), n_resamples, generator_for(seed, "bootstrap of masking"))
+        self._imagined = ImaginedImage.draw(len(target), n_resamples, generator_for(seed, "imagined image of masking"))
         self._counts_compared = resample_counts(n_compared, n_resamples, generator_for(seed, "bootstrap of masked maps"))
         rows = np.broadcast_to(target, (n_resamples, len(target)))
         self._elsewhere = generator_for(seed, "queries assigned elsewhere").permuted(rows, axis=1)
@@ -226,7 +227,7 @@ class MaskingLosses:
 
     def top1(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> Finding:
         """Return the probability that the image of a query comes first, ties broken at random; mean over queries."""
-        return self._over_queries("top1_full", first_places(parts.scores(keep)), "1")
+        return self._over_queries("top1_full", first_places(parts.scores(keep)), "1", worst=0.0)
 
     def measure(self, name: str, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> tuple[Finding, ...]:
         """Return the four similarities, top-1 accuracy lost and log rank gained with ``members`` masked."""
@@ -275,11 +276,17 @@ class MaskingLosses:
         found: np.ndarray = table[np.arange(len(self._target)), self._target]
         return found
 
-    def _over_queries(self, name: str, table: Float[np.ndarray, "query candidate"], units: str) -> Finding:
-        """Return the mean over queries with its bootstrap interval, beside that of queries assigned to other images."""
+    def _over_queries(self, name: str, table: Float[np.ndarray, "query candidate"], units: str, worst: float = -1.0) -> Finding:
+        """Return the mean over queries with its bootstrap interval, beside that of queries assigned to other images.
+
+        Of accuracies, and of their differences, an imagined image joins the bootstrap, whose answer is ``worst`` or 1.
+        """
         values, n = self._at_target(table), len(self._target)
         null = table[np.arange(n), self._elsewhere].mean(axis=1)
-        return Finding.from_draws(name, float(values.mean()), units, n, self._counts @ values / n, null, NULL)
+        resampled = self._counts @ values / n
+        if units != UNITS["log_rank_loss"]:
+            resampled = self._imagined.join(resampled, worst, 1.0)
+        return Finding.from_draws(name, float(values.mean()), units, n, resampled, null, NULL)
 
     def _scores_of_whole(self, parts: MaskableParts) -> Scores:
         if id(parts) not in self._whole:

@@ -74,7 +74,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
                 _draw_shapley(dataset),
                 "Dots: contribution of each pathway to the accuracy above that with all masked, averaged over all orders in which pathways can"
                 f" join, with 95\u202f% interval.{of_band} Chance, the range of contributions if queries are assigned to other images, is the null in the table."
-                " Diamonds: accuracy with the other pathways masked; line: nothing masked.",
+                " Diamonds: accuracy of this pathway alone, all others masked; line: nothing masked.",
                 answer,
                 finding_table("Contributions of the pathways to top-1 accuracy.", shapley, found, points=shapley),
             )
@@ -111,12 +111,24 @@ def _of_spaces(found: Mapping[str, Finding]) -> str:
         )
     if "top1_loss_space_gabor_channels" in found:
         loss = in_a_sentence(found["top1_loss_space_gabor_channels"], "points")
+        said += _part_beside_whole(found)
         said += (
             f" The {LOCAL_CHANNELS} are not the local pathway: they are the Gabor channels with places on the map, of all wavelengths, and one"
             f" feature space among others, which may replace them (lost if they are masked: {loss}). The local pathway holds"
             " the local features of every feature space."
         )
     return said
+
+
+def _part_beside_whole(found: Mapping[str, Finding]) -> str:
+    """Say how masking the local channels can cost more than masking the pathway that contains them, where it does."""
+    part, whole = found["top1_loss_space_gabor_channels"], found.get("top1_loss_local")
+    if whole is None or not part.value > whole.value:
+        return ""
+    return (
+        f" Masking the {LOCAL_CHANNELS} costs more than masking the whole local pathway ({in_a_sentence(whole, 'points')}): what is left of a"
+        " pathway can mislead more than none of it, and the two intervals may overlap."
+    )
 
 
 def _beside_random_channels(dataset: xr.Dataset) -> str:
@@ -212,9 +224,9 @@ def _draw_shapley(dataset: xr.Dataset) -> Figure:
     place = np.arange(len(pathways))
     axes.barh(place, null_high - null_low, left=null_low, height=0.6, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
     axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.4)
-    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=5, label="contribution (Shapley)")
+    axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=5, label="contribution")
     alone = 100 * dataset["top1_alone"].to_numpy()
-    axes.plot(alone, place, "D", color=COLOURS["rival"][0], markersize=4.5, linestyle="", label="with all others masked")
+    axes.plot(alone, place, "D", color=COLOURS["rival"][0], markersize=4.5, linestyle="", label="accuracy of this pathway alone")
     axes.axvline(100 * float(dataset.attrs["top1"]), color=COLOURS["ink"][0], linewidth=1.0, label="nothing masked")
     axes.set_yticks(place, pathways)
     axes.set_ylim(len(pathways) - 0.4, -0.6)

@@ -1,6 +1,6 @@
 """When both pathways of the image tower carry the decoding."""
 
-from dina.analyses.verdict import MARGIN, Answer, Found, Rule, place_of, says
+from dina.analyses.verdict import BESIDE, MARGIN, Answer, Found, Rule, place_of, says
 
 LOCAL, GLOBAL = ("pathway_masking", "shapley_local"), ("pathway_masking", "shapley_global")
 COSTS = ("pathway_masking", "top1_loss_local"), ("pathway_masking", "top1_loss_global")
@@ -17,14 +17,14 @@ def _both_pathways(found: Found) -> tuple[Answer, str]:
     reason = f"The local pathway (features with a place) contributes {local} to the top-1 accuracy, the global pathway (of the whole image) {whole}"
     reason += f". The accuracy lost is {local_lost} if the local pathway is masked, {whole_lost} if the global one is"
     refits = [found[key] for key in ALONE if key in found]
-    notes = ""
+    aside = [
+        f"If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding, 'points')}."
+        for finding in refits
+    ]
     if NETWORK in found:
         alone = says(found[NETWORK], "points")
-        notes = f" The global pathway contains a network trained on photographs; masking it alone loses {alone}."
-    notes += "".join(
-        f" If towers are trained with the {finding.name.split('_')[2]} pathway alone, the accuracy lost is {says(finding, 'points')}."
-        for finding in refits
-    )
+        aside.insert(0, f"The global pathway contains a network trained on photographs; masking it alone loses {alone}.")
+    notes = f"{BESIDE}{' '.join(aside)}" if aside else ""
     if margin > 0 and "below" in places:
         return "not supported", f"{reason}. One of them contributes less than a tenth of what both contribute together.{notes}"
     if not margin > 0 or places != ["above", "above"]:

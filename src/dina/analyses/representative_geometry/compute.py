@@ -31,7 +31,7 @@ from dina.statistics.finding import Finding
 from dina.statistics.geometry import MEASURES, inner_products, share_of_signal
 from dina.statistics.intervals import prediction_range, prediction_reach
 from dina.statistics.p_values import permuted_totals
-from dina.statistics.resampling import resample_counts
+from dina.statistics.resampling import ImaginedImage, resample_counts
 
 FEWEST_DRAWS = 4
 MOST_PERMUTATIONS = 1000
@@ -185,7 +185,9 @@ def _accuracy(decoded: Decoded) -> Finding:
     trials = QueryTrials(decoded.test.images, scores, torch.arange(n), "averaged")
     first = trials.first_places(scores)
     right = np.diagonal(first)
-    resampled = resample_counts(n, decoded.n_resamples, generator_for(decoded.seed, "bootstrap")) @ right / n
+    bootstrap, n_resamples = generator_for(decoded.seed, "bootstrap"), decoded.n_resamples
+    resampled = resample_counts(n, n_resamples, bootstrap) @ right / n
+    resampled = ImaginedImage.draw(n, n_resamples, bootstrap).join(resampled, 0.0, 1.0)
     null = permuted_totals(first, generator, decoded.n_resamples) / n
     return Finding.from_draws("accuracy_full", float(right.mean()), "1", n, resampled, null, NULL)
 

@@ -39,6 +39,7 @@ WORDS = {
     "overlap_snr_matched": "neurons of equal signal-to-noise that are in the top tenth themselves",
     "overlap_rate_matched": "neurons of equal mean response that are in the top tenth themselves",
 }
+KEPT = [name for name in WORDS if name.startswith("kept")]
 SHARES = [name for name in WORDS if name.startswith(("accuracy", "kept", "overlap"))]
 # Sequence → words, colour, line.
 CURVES = {
@@ -55,8 +56,8 @@ PANELS = {
 MATRICES = {"all": "d  all neurons", "top": "e  top tenth", "others": "f  all others"}
 INTERVALS = " Bars at a tenth: 95\u202f% intervals over images."
 HALVES = (
-    " Two halves: the geometry of all neurons in one half of the repeats, with the other half; no similarity between halves can be"
-    " expected to be larger."
+    " Two halves: the geometry of all neurons in one half of the repeats, with the other half. It shares no trial and has half of them, so its"
+    " noise is larger. The other rows are of averages over all repeats, and their noise is that of the same trials, so they may lie above it."
 )
 LEFT = (
     " b: the share of the geometry of all neurons that is left without a tenth of them, corrected for noise; grey: without a random"
@@ -87,7 +88,12 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         f"{INTERVALS if is_corrected else ''} d to f: dissimilarities of all pairs of"
         f" images, {responses_words(dataset)}, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
         _summary(found),
-        finding_table("Geometries of the top tenth of the neurons, of all others, and of all.", WORDS, found, SHARES),
+        finding_table(
+            "Geometries of the top tenth of the neurons, of all others, and of all.",
+            {name: words for name, words in WORDS.items() if name not in KEPT},
+            found,
+            SHARES,
+        ),
     )
     measures = FigurePart(
         "representative_measures",
@@ -96,9 +102,7 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         f" permuted.{HALVES if _known(found, 'reliability') else ''}{LEFT if _known(found, *LEFT_WITHOUT) else ' b: not known here.'}"
         " Bars: 95\u202f% intervals over images.",
         _agreement(found),
-        finding_table(
-            "What is left without a tenth of the neurons.", {n: WORDS[n] for n in WORDS if n[:4] == "kept"}, found, SHARES
-        ),
+        finding_table("What is left without a tenth of the neurons.", {name: WORDS[name] for name in KEPT}, found, SHARES),
     )
     if not is_above_chance(accuracy):
         words = f"All neurons together decode no better than chance: {in_a_sentence(accuracy)}. What follows is the geometry of no decoding."

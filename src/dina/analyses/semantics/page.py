@@ -20,7 +20,7 @@ NAMES = {
     "explained_variance": "variance of the responses explained by the best model",
     "low_level_unique_share": "share of it: low-level structure alone",
     "category_unique_share": "share of it: category alone",
-    "common_share": "share of it: either",
+    "common_share": "share of it: shared, either explains it",
     "category_share": "share of it: category in total, extrapolated from images whose category low-level structure does not determine",
     "low_level_bits": "information, low-level structure (bits)",
     "category_bits": "information, category (bits)",
@@ -44,7 +44,7 @@ LOW_LEVEL, CATEGORY, BOTH = COLOURS["rival"][0], COLOURS["reference"][0], COLOUR
 SHARES = (
     ("low_level_unique_share", "low-level\nstructure alone", LOW_LEVEL, "s"),
     ("category_unique_share", "category alone", CATEGORY, "D"),
-    ("common_share", "either", COLOURS["muted"][0], "o"),
+    ("common_share", "shared by both", COLOURS["muted"][0], "o"),
     ("category_share", "category in total,\nextrapolated", CATEGORY, "d"),
 )
 BITS = (
@@ -74,10 +74,10 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
     part = FigurePart(
         "semantics",
         _draw(dataset, found),
-        f"Low-level structure (Gabor channels in place, statistics of the whole image) against category ({n_categories} in the recording),"
+        f"Low-level structure (Gabor channels in place, statistics of the whole image) against category ({n_categories} in the recording{_of_test(dataset)}),"
         f" {n} test images, {responses_words(dataset)}. Top left: variance that only one of them explains, that either explains, and that category accounts for in total; dotted: a tenth, below which it"
         " counts as none. Top right: information about the image in decoders that use one or both. Bottom left: the category read from"
-        " responses and from images. Bottom right: how often a single distractor beats the right image, for distractors of the same"
+        " responses and from images (balanced: mean over the categories of the test images; grey: chance or the null, as in the table). Bottom right: how often a single distractor beats the right image, for distractors of the same"
         " and, at equal low-level distance, of other categories; without any information it would be half of them (chance); nulls of the differences between them are in the table. Bars: 95\u202f% intervals"
         " over images; grey: central 95\u202f% if there is no effect; a band beyond the left end of its axis stands in the table alone.",
         f"Shares of the explained variance: low-level structure alone {percent(low_level.value)}, category alone"
@@ -99,6 +99,12 @@ def semantics_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Sec
         figures=(part,),
         missing=reasons(_words(), found),
     )
+
+
+def _of_test(dataset: xr.Dataset) -> str:
+    """Say how many categories the test images have; runs of earlier versions do not hold it."""
+    n = dataset.attrs.get("n_test_categories")
+    return "" if n is None else f", {int(n)} among the test images"
 
 
 def _beyond_whole(*shares: Finding) -> str:

@@ -104,7 +104,7 @@ class ShapeTextureResult(TabledResult):
                 Finding.from_rows(f"kept_{name}_beyond_contrast", beyond[:, place], "1", n, EXCHANGED, NOTHING_READ),
                 Finding.from_rows(f"kept_{name}_response_from_image", responses[:, place], "1", n, NULL, NOTHING_READ),
             ]
-        preferred = 0.5 + self.resampling.over_differences(self.prefers_phase[None] - 0.5)[:, 0]
+        preferred = 0.5 + self.resampling.over_differences(self.prefers_phase[None] - 0.5, (-0.5, 0.5))[:, 0]
         contrast = _shape_minus_texture(self.altered[0], full, self.resampling)
         return (
             *found,
@@ -115,7 +115,7 @@ class ShapeTextureResult(TabledResult):
     def _rows(self) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row alteration"], Float[np.ndarray, "row alteration"]]:
         """Return the accuracy on unaltered images as gallery, and the shares that altered ones keep in both directions."""
         over, n = self.resampling.over_tables, self.n_images
-        full = [over(tables[None])[:, 0] for tables in self.full]
+        full = [self.resampling.of_whole.over_tables(tables[None])[:, 0] for tables in self.full]
         images, responses = (kept(over(tables), whole, n) for tables, whole in zip(self.altered, full, strict=True))
         return full[0], images, responses
 
@@ -187,7 +187,7 @@ def describe_refit(
 
     Given are tables of `first_places`: ``full`` of the original fit, ``altered`` in the order of `ALTERATIONS`.
     """
-    n, whole = len(full), resampling.over_tables(full[None])[:, 0]
+    n, whole = len(full), resampling.of_whole.over_tables(full[None])[:, 0]
     shares = kept(resampling.over_tables(altered), whole, n)
     curves = curve_variables("refit_kept", "alteration", shares, "share of top-1 accuracy above chance")
     arrays = xr.Dataset(curves, _alteration_axis(), {"n_images": n, "null": NULL, "texture": TEXTURE_SOURCE})

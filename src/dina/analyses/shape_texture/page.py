@@ -13,7 +13,7 @@ from dina.analyses.shape_texture.altered_images import ALTERATIONS
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.caption_words import over_whole
 from dina.figures.finding_parts import reasons, write_across
-from dina.figures.finding_words import finding_columns, in_a_sentence
+from dina.figures.finding_words import finding_columns, in_a_sentence, inside_null
 from dina.figures.image_names import colour_image, image_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -32,7 +32,7 @@ UNKNOWN = "Two test images and what is made of them. The share of the accuracy t
 
 
 EXCHANGED_BOTH = " For both nulls the two are exchanged at random, image by image."
-EASIER = "An altered image can be found more often than its original, by chance or because the rest of the original misleads"
+EASIER = "An altered image can be found more often than its original, by luck or because the rest of the original misleads"
 
 
 def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -75,21 +75,34 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
             "All responses are responses to the original images; responses to altered images were neither recorded nor simulated. The towers"
             " were fitted on originals, so an altered image may also fail because it differs from all images that they were fitted on.",
             f"When phases and amplitudes come from two images, {in_a_sentence(conflict)} of the queries prefer the phases of the right"
-            f" image{_inside_null(conflict)}.{_difference(difference)}{EXCHANGED_BOTH * math.isfinite(conflict.value)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
+            f" image{inside_null(conflict)}.{_difference(difference)}{_reconciled(conflict, difference)}{EXCHANGED_BOTH * math.isfinite(conflict.value)}{over_whole(EASIER, *(found[f'kept_{name}'] for name in names))}",
         ),
         figures=(part,),
         missing=reasons(_words_of(missing), missing),
     )
 
 
-def _inside_null(one: Finding) -> str:
-    return "; this lies inside the null" if one.null_low <= one.value <= one.null_high else ""
-
-
 def _difference(one: Finding) -> str:
     said = in_a_sentence(one, "points")
-    words = f" The share kept by shape alterations minus the share kept by texture alterations is {said}{_inside_null(one)}."
+    words = f" The share kept by shape alterations minus the share kept by texture alterations is {said}{inside_null(one)}."
     return words if math.isfinite(one.value) else ""
+
+
+def _reconciled(conflict: Finding, difference: Finding) -> str:
+    """Say why phases may lose where shape wins, or the reverse.
+
+    Examples
+    --------
+    >>> shape, texture = Finding("conflict", 0.6, "1", 50), Finding("difference", -0.2, "1", 50)
+    >>> _reconciled(shape, texture)[:38], _reconciled(shape, shape)
+    (' The two answer different questions: in', '')
+    """
+    if (conflict.value - 0.5) * difference.value >= 0 or math.isnan(difference.value) or math.isnan(conflict.value):
+        return ""
+    return (
+        " The two answer different questions: in the first, both cues are present and compete; in the second, each alteration keeps one"
+        " cue alone, and some keep edges or places that phases do not."
+    )
 
 
 def _words_of(found: Mapping[str, Finding]) -> dict[str, str]:

@@ -153,7 +153,7 @@ class SpatialFrequencyRefitResult(TabledResult):
     def findings(self) -> tuple[Finding, ...]:
         """Return cut-offs and kept shares; see `docs/image-side.md`."""
         n, rows = len(self.highest), self.resampling.over_tables(self.low_pass)
-        full = rows[:, -1]
+        full = self.resampling.of_whole.over_tables(self.low_pass[-1:])[:, 0]
         shares = {
             **kept_below(self.frequency, self.nyquist, kept(rows, full, n)),
             "kept_highest_octave": kept(self.resampling.over_tables(self.highest[None]), full, n)[:, 0],

@@ -40,7 +40,7 @@ class FrequencyCurves:
 
         It is 0 if all content comes from other images (donors share only contrast) and 1 if none does.
         """
-        rows = resampling.over_tables(self.margin)
+        rows = resampling.over_tables(self.margin, None)
         whole = rows[:, -1:] - rows[:, :1]
         shares: np.ndarray = (rows[:, 1:] - rows[:, :1]) / np.where(np.abs(whole) > 1e-12, whole, np.nan)
         return shares
@@ -53,8 +53,10 @@ class FrequencyCurves:
         under the null a gallery and the one of donors are exchanged, because both then find images by contrast alone.
         """
         correct = np.diagonal(np.concatenate([self.replaced, self.highest[None]]), axis1=1, axis2=2)
-        beyond = resampling.over_differences(correct[1:] - correct[0])
-        return share_of(beyond, beyond[:, -2])
+        beyond = correct[1:] - correct[0]
+        # an imagined image that a gallery finds, or misses, is missed, or found, by the full one and by that of donors alike
+        whole = resampling.over_differences(beyond[-2:-1], (0.0, 0.0))[:, 0]
+        return share_of(resampling.over_differences(beyond), whole)
 
     def median_frequency(self, resampling: PairedResampling) -> Float[np.ndarray, "row"]:
         """Return the frequency below which half of the matched signal lies; rows as in `matched_signal`."""

@@ -171,7 +171,7 @@ class MapCapacityResult(TabledResult):
             # scores of two fits differ in scale
             both.append(margin / max(abs(float(margin[-1].mean() - margin[0].mean())), 1e-12))
         middle, half = (both[0] + both[1]) / 2, (both[0] - both[1]) / 2
-        apart, common = self.resampling.over_differences(half), self.resampling.over_differences(middle)
+        apart, common = (self.resampling.over_differences(margins, None) for margins in (half, middle))
         common[1 + self.resampling.n_resamples :] = middle.mean(axis=1)  # what both share is not exchanged
         edges = []
         for sign in (1, -1):

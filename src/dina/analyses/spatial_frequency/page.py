@@ -15,10 +15,11 @@ from dina.figures.finding_parts import NO_NULL, finding_table, reasons
 from dina.figures.finding_words import SAME_IN_EVERY_RESAMPLE, finding_columns, in_a_sentence, is_same_in_every_resample
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, interval, number, percent, signed
+from dina.figures.words import DASH, from_to, interval, number, numbers, percent, signed
 from dina.statistics.finding import Finding
 
 DASHED = (0.0, (3.0, 1.5))
+SIGNAL_ENDS = (-10, 115)  # of the axis of the matched signal, in per cent
 WORDS = {
     "top1_full": "top-1 accuracy, unfiltered",
     "frequency_edge": "edge of the matched signal",
@@ -42,7 +43,7 @@ REFIT_WORDS = WORDS | {
 }
 
 
-EASIER = "What is left of the images can be easier to find than the whole images, by chance or because the rest misleads"
+EASIER = "What is left of the images can be easier to find than the whole images, by luck or because the rest misleads"
 
 
 def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -53,13 +54,14 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
     nyquist, known = float(dataset.attrs["nyquist"]), math.isfinite(edge.low) and math.isfinite(edge.high)
     between = f"95\u202f% interval {_frequencies(edge.low, edge.high, nyquist)}" if known else "no interval"
     between = SAME_IN_EVERY_RESAMPLE if is_same_in_every_resample(edge) else between
-    summary = (
-        f"The towers use little image content above {number(edge.value)} {units} ({between}{_chance(edge, nyquist)})."
-        + _inside(edge)
-        + (f" {edge.reason}" * (not known)).rstrip()
-        if math.isfinite(edge.value)
-        else f"The frequency edge could not be estimated: {edge.reason}"
-    )
+    where = f"{number(edge.value)} {units} ({between}{_chance(edge, nyquist)})"
+    if not math.isfinite(edge.value):
+        summary = f"The frequency edge could not be estimated: {edge.reason}"
+    elif edge.null_low <= edge.value <= edge.null_high:
+        summary = f"No edge can be told from chance: the matched signal ends at {where}, where queries assigned to other images can end, too."
+    else:
+        summary = f"The towers use little image content above {where}."
+    summary += (f" {edge.reason}" * (math.isfinite(edge.value) and not known)).rstrip()
     unknown = "" if units == "cycles/degree" else " The size of the pixels in degrees is unknown."
     is_decoded = is_above_chance(found["top1_full"])
     matched = " b, share of the score of the true image that lies below the cut-off. c," if is_decoded else " b,"
@@ -168,7 +170,7 @@ def draw_spatial_frequency(dataset: xr.Dataset, edge: tuple[float, float, float]
             name = "frequency edge" if axes is first else None
             axes.axvline(edge[0], color=COLOURS["reference"][0], linewidth=1.0, zorder=2, label=name)
     for second in middle:
-        second.set_ylim(-10, 115)
+        second.set_ylim(*SIGNAL_ENDS)
     figure.legend(loc="outside upper left", ncols=3, fontsize=7.5)
     return figure
 
@@ -191,8 +193,13 @@ def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: fl
     value, low, high, null_low, null_high = (
         scale * dataset[name + end].to_numpy() for end in ("", "_low", "_high", "_null_low", "_null_high")
     )
-    # the null of a share has no bounds: where it leaves the panel it is cut off
-    axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
+    # the null of a share has no bounds: where it leaves the panel it is cut off, and where it fills the panel it is said
+    if name == "matched_signal" and np.mean((null_low < SIGNAL_ENDS[0]) & (null_high > SIGNAL_ENDS[1])) > 0.5:
+        axes.annotate(
+            "chance: the whole panel", (0.97, 0.03), xycoords="axes fraction", ha="right", fontsize=7, color=COLOURS["chance"][0]
+        )
+    else:
+        axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
     axes.fill_between(place, low, high, color=COLOURS["dina"][0], alpha=0.15, linewidth=0, zorder=2)
     axes.plot(place, value, color=COLOURS["dina"][0], linewidth=1.6, marker="o", markersize=2.8, zorder=4, label=label)
 
@@ -253,20 +260,13 @@ def _frequencies(low: float, high: float, nyquist: float) -> str:
         return f"anywhere below {limit}" if high > nyquist else f"anything up to {number(high)}"
     if low > nyquist:
         return f"beyond {limit}"
-    return f"{number(low)} to {limit if high > nyquist else number(high)}"
+    return f"{number(low)} to {limit}" if high > nyquist else from_to(*numbers(low, high))
 
 
 def _chance(edge: Finding, nyquist: float) -> str:
     """Say at which edges queries that are assigned to other images would arrive, if that is known."""
     between = _frequencies(edge.null_low, edge.null_high, nyquist)
     return "" if between == DASH else f"; chance: {between}"
-
-
-def _inside(edge: Finding) -> str:
-    """Say of an edge that lies within its null what this means."""
-    if not edge.null_low <= edge.value <= edge.null_high:
-        return ""
-    return " This lies inside the range of chance, so queries that are assigned to other images can give such an edge, too."
 
 
 CAPACITY = {
@@ -334,7 +334,8 @@ def _table_of_fits(dataset: xr.Dataset) -> Table:
         one = dataset.sel(fit=name)
         channels, height, width = (int(extent) for extent in one["map_shape"].to_numpy())
         edge = float(one["edge"])
-        ends = f"{number(edge)} ({number(float(one['edge_low']))} to {number(float(one['edge_high']))})"
+        value, *between = numbers(edge, float(one["edge_low"]), float(one["edge_high"]))
+        ends = f"{value} ({from_to(*between)})"
         accuracy = f"{percent(float(one['top1']))} ({interval(float(one['top1_low']), float(one['top1_high']))})"
         chance = interval(float(one["top1_null_low"]), float(one["top1_null_high"]))
         words = "1 channel" if name == "1 channels" else name  # the name is kept in runs
