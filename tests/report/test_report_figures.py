@@ -20,7 +20,8 @@ from dina.report.accuracy_curves import draw_gallery_size, draw_ranks
 from dina.report.comparisons import differences
 from dina.report.glossary import how_to_read
 from dina.report.methods_section import methods_section
-from dina.report.recording_quality import data_quality, draw_histogram, draw_repeats, draw_spectrum
+from dina.report.quality_figures import draw_histogram, draw_repeats, draw_spectrum
+from dina.report.recording_quality import data_quality
 from dina.report.training_curves import draw_training
 from dina.retrieval.evaluate import DecodingRow
 from dina.retrieval.ranks import retrieve

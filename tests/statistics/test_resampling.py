@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binom, multinomial
 
 from dina.statistics import resampling
-from dina.statistics.resampling import ImaginedImage, clustered_means, clustered_medians, percentile_interval, resample_counts
+from dina.statistics.imagined_image import ImaginedImage
+from dina.statistics.resampling import clustered_means, clustered_medians, percentile_interval, resample_counts
 
 
 def test_every_resample_draws_as_many_items_as_there_are():

@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 
 from dina.randomness import generator_for
 from dina.shapes import Scores
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import null_range
-from dina.statistics.resampling import WELL_DEFINED, ImaginedImage, central_range, resample_counts
+from dina.statistics.resampling import WELL_DEFINED, central_range, resample_counts
 
 NULL = "queries assigned to other images at random"
 EXCHANGED = "the two exchanged at random, image by image"

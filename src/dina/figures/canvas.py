@@ -97,21 +97,6 @@ def write_plain_numbers(*axis: Axis, form: str = "g") -> None:
         one.set_minor_formatter(NullFormatter())
 
 
-def dots_of(count: int) -> dict[str, float]:
-    """Return the look of so many dots: few are large and opaque, many small and pale, so that each is seen and none hides others.
-
-    Examples
-    --------
-    >>> dots_of(36), dots_of(4000)
-    ({'markersize': 6.0, 'alpha': 0.8, 'markeredgewidth': 0.0}, {'markersize': 2.5, 'alpha': 0.5, 'markeredgewidth': 0.0})
-    """
-    return {
-        "markersize": 6.0 if count < 100 else 4.0 if count < 1000 else 2.5,
-        "alpha": 0.8 if count < 1000 else 0.5,
-        "markeredgewidth": 0.0,
-    }
-
-
 FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 

@@ -3,7 +3,8 @@
 import math
 from typing import Literal
 
-from dina.figures.words import DASH, NARROW, from_to, interval, numbers, percents, signed
+from dina.figures.difference_words import points, points_interval
+from dina.figures.words import DASH, NARROW, from_to, interval, numbers, percents
 from dina.statistics.finding import Finding
 
 # An accuracy or a share is in per cent, a difference of accuracies in points, anything else a plain number.
@@ -17,23 +18,6 @@ LOCAL_CHANNELS = "local channels"
 
 # Words in the names of nulls that are chance: responses that belong to other images.
 CHANCE = ("assigned to other images", "maps of other images", "other test images")
-
-
-def points(difference: float | None) -> str:
-    r"""Write a difference of two fractions in percentage points, with its sign; a dash where there is none.
-
-    Examples
-    --------
-    >>> points(0.1234), points(-0.0021), points(None)
-    ('+12.3\u202fpoints', '−0.2\u202fpoints', '–')
-    """
-    written = signed(None if difference is None else 100 * difference, 1)
-    return written if written == DASH else f"{written}{NARROW}points"
-
-
-def points_interval(low: float | None, high: float | None) -> str:
-    r"""Write an interval of differences of fractions in percentage points, such as ``'−1.2 to +3.4\u202fpoints'``."""
-    return from_to(points(low).removesuffix(f"{NARROW}points"), points(high))
 
 
 def statistic_words(name: str) -> str:

@@ -45,20 +45,6 @@ def interval(low: float | None, high: float | None) -> str:
     return from_to(first.removesuffix(f"{NARROW}%"), last)
 
 
-def signed(value: float | None, digits: int) -> str:
-    """Write a number with its sign and so many decimals, a dash where there is none.
-
-    Examples
-    --------
-    >>> signed(1.23, 1), signed(-0.2, 1), signed(0.0, 1)
-    ('+1.2', '−0.2', '0.0')
-    """
-    if value is None or not math.isfinite(value):
-        return DASH
-    value = round(value + math.copysign(1e-9, value), digits)  # halves up
-    return ("+" if value > 0 else "−" if value < 0 else "") + f"{abs(value):.{digits}f}"
-
-
 def number(value: int | float | None, digits: int = 3) -> str:
     """Write a number with so many significant digits, or fewer where these are exact; a dash where there is none.
 
@@ -115,10 +101,3 @@ def _with_decimals(values: Sequence[float | None], decimals: int) -> tuple[str, 
 def from_to(low: str, high: str) -> str:
     """Join the ends of a range that are written already; a dash where either is missing."""
     return DASH if DASH in (low, high) else f"{low} to {high}"
-
-
-def p_words(p_value: float | None) -> str:
-    """Write a p-value: three decimals, or "< 0.001"; a dash where there is none."""
-    if p_value is None or not math.isfinite(p_value):
-        return DASH
-    return "<\N{NO-BREAK SPACE}0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -10,16 +10,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.difference_words import p_words
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, DecoderStyle, style_of
-from dina.figures.words import DASH, interval, number, p_words, percent
+from dina.figures.words import DASH, interval, number, percent
 from dina.report.accuracy_curves import rank_curves
 from dina.report.network_readers import readers_in_words
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
 
 ROW_MM = 8.0
-OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # the two kinds of query share a line, one above the other
+OFFSET = {"averaged": -0.17, "single_trial": 0.17}  # two kinds of query share a line, one above the other; one alone lies on it
 COLUMNS = {"averaged": 8.0, "single_trial": 60.0}  # of the numbers right of the axes, in points from their edge
 HEADING = {"averaged": "● averaged", "single_trial": "○ single trial"}
 REFERENCES = {
@@ -239,21 +240,15 @@ def _draw_row(axes: Axes, row: DecodingRow, style: DecoderStyle, position: float
     colour = COLOURS["muted"][0] if row.top1 is None else style.colour
     _write_right(axes, percent(row.top1), position, _column(row.queries, kinds), 0.0, colour)
     value, low, high = (math.nan if one is None else 100 * one for one in (row.top1, row.top1_low, row.top1_high))
-    draw_mark(axes, position, (value, low, high), row.queries, kinds, style)
+    draw_mark(axes, position + OFFSET.get(row.queries, 0.0) * (len(kinds) > 1), (value, low, high), row.queries, style)
 
 
 def _column(queries: str, kinds: Collection[str]) -> float:
     return COLUMNS.get(queries, 0.0) if len(kinds) > 1 else min(COLUMNS.values())
 
 
-def draw_mark(
-    axes: Axes, place: float, numbers: tuple[float, float, float], queries: str, kinds: Collection[str], style: DecoderStyle
-) -> None:
-    """Draw a value with the ends of its interval, NaN for nothing: filled for averaged queries, else hollow.
-
-    Where there are both ``kinds`` of query, averaged ones stand above the middle of the line and single trials below.
-    """
-    y = place + (OFFSET.get(queries, 0.0) if len(kinds) > 1 else 0.0)
+def draw_mark(axes: Axes, y: float, numbers: tuple[float, float, float], queries: str, style: DecoderStyle) -> None:
+    """Draw a value with the ends of its interval, NaN for nothing: filled for averaged queries, else hollow."""
     face = style.colour if queries == "averaged" else COLOURS["paper"][0]
     axes.plot(numbers[1:], [y, y], color=style.colour, linewidth=1.3, solid_capstyle="round", zorder=2)
     look: Any = {"color": style.colour, "markerfacecolor": face, "markersize": 5.0, "markeredgewidth": 1.1}

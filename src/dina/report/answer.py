@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from dina.figures.finding_words import points, points_interval
+from dina.figures.difference_words import p_words, points, points_interval
 from dina.figures.style import QUERIES, style_of
-from dina.figures.words import interval, p_words, percent
+from dina.figures.words import interval, percent
 from dina.report.copies import bound_in_words, copies_in_gallery
 from dina.report.network_readers import readers
 from dina.retrieval.evaluate import DecodingRow

@@ -15,9 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from dina.artifacts import write_text
 from dina.figures.canvas import finish_axes, in_style, new_figure, svg_of
+from dina.figures.difference_words import signed
 from dina.figures.parts import Table
 from dina.figures.style import COLOURS, MARKS, QUERIES, REMARKS, DecoderStyle, style_of
-from dina.figures.words import DASH, number, percent, signed
+from dina.figures.words import DASH, number, percent
 from dina.report.accuracy import OFFSET, draw_mark
 from dina.safe_words import one_line, shown_letters, table_text
 

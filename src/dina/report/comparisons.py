@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dina.figures.canvas import finish_axes, in_style, new_figure
+from dina.figures.difference_words import p_words, signed
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES, style_of
-from dina.figures.words import p_words, percent, signed
-from dina.report.accuracy import MARKS_IN_WORDS, accuracy_table, draw_directions, draw_mark, reasons
+from dina.figures.words import percent
+from dina.report.accuracy import MARKS_IN_WORDS, OFFSET, accuracy_table, draw_directions, draw_mark, reasons
 from dina.study.run_directory import Run
 
 DIRECTIONS = {"image_from_response": "image from response", "response_from_image": "response from image"}
@@ -131,7 +132,8 @@ def _draw_differences(
     axes.axvline(0, color=COLOURS["ink"][0], linewidth=0.8, zorder=1)
     for difference in differences:
         numbers = (difference.value, difference.low, difference.high)
-        draw_mark(axes, names.index(difference.rival), numbers, difference.queries, queries, kinds[difference.rival])
+        place = names.index(difference.rival) + OFFSET.get(difference.queries, 0.0) * (len(queries) > 1)
+        draw_mark(axes, place, numbers, difference.queries, kinds[difference.rival])
     axes.set_yticks(range(len(names)), [kinds[name].short for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(kinds[name].colour)

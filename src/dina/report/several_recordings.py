@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
+from dina.figures.difference_words import signed
 from dina.figures.finding_words import finding_columns
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, from_to, interval, number, numbers, percent, signed
+from dina.figures.words import DASH, from_to, interval, number, numbers, percent
 from dina.report.what_is_missing import TITLE, sort_what_is_missing
 from dina.statistics.finding import Finding
 

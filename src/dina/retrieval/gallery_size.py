@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from dina.checks import DataError
 from dina.retrieval.ranks import Retrieval, count_better_and_tied
 from dina.shapes import Scores
-from dina.statistics.resampling import ImaginedImage, clustered_means, percentile_interval, resample_counts
+from dina.statistics.imagined_image import ImaginedImage
+from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 
 
 @dataclass(frozen=True, eq=False)

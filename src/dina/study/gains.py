@@ -12,10 +12,11 @@ from jaxtyping import Float, Int
 from dina.analyses.across_recordings import AcrossRecordings, RecordingFindings, combine_recordings, mouse_of
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import FEWEST_IMAGES, compare_by_cka
 from dina.statistics.p_values import control_false_discoveries, paired_exchange_p_value, permutation_p_value
-from dina.statistics.resampling import ImaginedImage, clustered_means, percentile_interval, resample_counts
+from dina.statistics.resampling import clustered_means, percentile_interval, resample_counts
 from dina.statistics.variance_components import variance_components
 
 # Results by number of fold and of seed.

@@ -15,10 +15,11 @@ from dina.analyses.query_trials import QueryTrials
 from dina.progress import track
 from dina.randomness import generator_for
 from dina.statistics.finding import Finding
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import null_range, prediction_range
 from dina.statistics.map_similarity import structural_similarity
 from dina.statistics.p_values import permuted_totals
-from dina.statistics.resampling import ImaginedImage, resample_counts
+from dina.statistics.resampling import resample_counts
 
 KEPT = FRACTIONS[:-1]  # of the neurons: those at or above the threshold
 MEASURES = ("ssim", "accuracy")

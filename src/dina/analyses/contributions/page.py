@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import CHANCE_LINE, dots_of, finish_axes, in_style, new_figure
+from dina.figures.canvas import CHANCE_LINE, finish_axes, in_style, new_figure
 from dina.figures.caption_words import over_whole
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import SCORE_UNITS, in_a_sentence
+from dina.figures.histograms import dots_of
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.figures.words import number, percent

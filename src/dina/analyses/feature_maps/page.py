@@ -44,6 +44,7 @@ MEASURES = {
 REBUILT_WORDS = {f"{measure}_{method}": f"{what}, {how}" for method, how in METHODS.items() for measure, what in MEASURES.items()}
 REBUILT_HEADINGS = ("linear", "convolutional", "from its map")
 WIDTH_MM = 170
+GAP_MM, WORDS_MM = 6, 60  # between pictures, and for their names and scales
 
 
 def feature_maps_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -> Section:
@@ -130,10 +131,15 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
     shown = [str(name) for name in dataset["shown"].to_numpy()]
     n_examples, n_shown = dataset.sizes["example"], len(shown)
     pixels = dataset["pixels"].to_numpy()
-    tall = float(np.clip(45.0 * pixels.shape[1] / pixels.shape[2], 12.0, 20.0)) * n_examples * n_shown
+    row_mm = float(np.clip(45.0 * pixels.shape[1] / pixels.shape[2], 12.0, 20.0))
+    tall = row_mm * n_examples * n_shown
     figure = new_figure(WIDTH_MM, tall + 58)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[tall, 52]).flat
-    panels = above.subplots(n_examples * n_shown, 3, squeeze=False)
+    # pictures that are not wide stand side by side, and what is left of the width stays empty at the right
+    wide = row_mm * pixels.shape[2] / pixels.shape[1] + GAP_MM
+    spare = max(WIDTH_MM - 3 * wide - WORDS_MM, 0.0)
+    grid = above.add_gridspec(n_examples * n_shown, 4, width_ratios=[wide, wide, wide, max(spare, 1e-3)])
+    panels = np.array([[above.add_subplot(grid[row, column]) for column in range(3)] for row in range(n_examples * n_shown)])
     maps = np.stack([dataset[name].to_numpy() for name in ("image_maps", "neural_maps")])
     block = 1.0 if "deg_per_pixel" in dataset.attrs else float(dataset.attrs.get("block_px", 1.0))
     extent, (across, _) = screen_extent(block * pixels.shape[1], block * pixels.shape[2], dataset.attrs.get("deg_per_pixel"))
@@ -160,7 +166,7 @@ def draw_feature_maps(dataset: xr.Dataset) -> Figure:
         panel.set_xlim(*extent[:2])
         panel.set_xlabel(across, fontsize=7, labelpad=1)
     for panel, heading in zip(panels[0], HEADINGS, strict=True):
-        panel.set_title(heading)
+        panel.set_title(heading.replace(" of ", "\nof ") if spare else heading)
     left, right = below.subplots(1, 2)
     _draw_matched_pairs(left, dataset["correlation"].to_numpy(), "a", "correlation of maps")
     _draw_matched_pairs(right, dataset["similarity"].to_numpy(), "b", "structural similarity (SSIM)")

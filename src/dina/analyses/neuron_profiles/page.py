@@ -9,10 +9,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from dina.figures.canvas import dots_of, finish_axes, in_style, new_figure, write_plain_numbers
+from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.finding_parts import finding_table, reasons, write_across
 from dina.figures.finding_words import SCORE_UNITS
-from dina.figures.histograms import n_bars
+from dina.figures.histograms import dots_of, n_bars
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
 from dina.figures.words import number, numbers

@@ -20,9 +20,10 @@ from dina.data.pairs import QueryKind
 from dina.randomness import generator_for
 from dina.short_words import brief
 from dina.statistics.finding import Finding
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import prediction_range, prediction_reach
 from dina.statistics.p_values import permuted_totals
-from dina.statistics.resampling import ImaginedImage, percentile_interval, resample_counts
+from dina.statistics.resampling import percentile_interval, resample_counts
 
 FEWEST_DRAWS = 4
 HALF, MOST = 0.5, 0.9

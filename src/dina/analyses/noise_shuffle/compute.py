@@ -27,10 +27,11 @@ from dina.retrieval.decoder import mean_log_rank
 from dina.retrieval.ranks import count_better_and_tied
 from dina.short_words import brief
 from dina.statistics.finding import Finding
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import prediction_range
 from dina.statistics.p_values import permuted_totals
 from dina.statistics.repeats import shuffle_repeats
-from dina.statistics.resampling import ImaginedImage, clustered_means, resample_counts
+from dina.statistics.resampling import clustered_means, resample_counts
 from dina.training.comparison import LikelihoodComparison
 
 # Trials on which the noise model was trained, and trials on which it was tested.

@@ -138,7 +138,7 @@ def _draw_occlusion(dataset: xr.Dataset) -> Figure:
     panels += [*[None] * len(pictures), *_single_panels(dataset, chosen)]
     n_rows = -(-len(panels) // 3)
     panel_height = min(40.0, max(18.0, PANEL_MM * float(dataset.attrs["height"]) / float(dataset.attrs["width"])))
-    figure = new_figure(185, n_rows * (panel_height + 15) + 6)
+    figure = new_figure(185, n_rows * (panel_height + 13) + 6)
     grid = figure.subplots(n_rows, 3, squeeze=False)
     names = image_words(dataset)
     for number, axes in enumerate(grid.flat):

@@ -23,9 +23,10 @@ from dina.retrieval.ranks import count_better_and_tied
 from dina.shapes import Scores
 from dina.statistics.correlation import correlate_rows
 from dina.statistics.finding import Finding
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import null_range
 from dina.statistics.map_similarity import structural_similarity
-from dina.statistics.resampling import ImaginedImage, resample_counts
+from dina.statistics.resampling import resample_counts
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.comparison import LikelihoodComparison
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from dina.figures.canvas import finish_axes, in_style, new_figure
 from dina.figures.caption_words import SAME_GALLERY, is_above_chance, responses_words
 from dina.figures.channel_words import ANGLES, bars_of_channel
+from dina.figures.difference_words import points_interval
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
-from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence, points_interval
+from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
 from dina.figures.parts import FigurePart, Section
 from dina.figures.style import COLOURS
 from dina.models.spaces import SPACES
@@ -125,9 +126,10 @@ def _part_beside_whole(found: Mapping[str, Finding]) -> str:
     part, whole = found["top1_loss_space_gabor_channels"], found.get("top1_loss_local")
     if whole is None or not part.value > whole.value:
         return ""
+    overlap = "; but the intervals overlap, so this is not certain" if part.low <= whole.high else ""
     return (
         f" Masking the {LOCAL_CHANNELS} costs more than masking the whole local pathway ({in_a_sentence(whole, 'points')}): what is left of a"
-        " pathway can mislead more than none of it, and the two intervals may overlap."
+        f" pathway can mislead more than none of it{overlap}."
     )
 
 

@@ -29,9 +29,10 @@ from dina.randomness import generator_for
 from dina.short_words import brief
 from dina.statistics.finding import Finding
 from dina.statistics.geometry import MEASURES, inner_products, share_of_signal
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.intervals import prediction_range, prediction_reach
 from dina.statistics.p_values import permuted_totals
-from dina.statistics.resampling import ImaginedImage, resample_counts
+from dina.statistics.resampling import resample_counts
 
 FEWEST_DRAWS = 4
 MOST_PERMUTATIONS = 1000

@@ -106,7 +106,7 @@ def analyse_semantics(decoded: Decoded, settings: SemanticsSettings = DEFAULTS) 
         "source": [finding.name.removeprefix(ACCURACY) for finding in accuracy],
     }
     attributes = {"categories": ", ".join(parts.names), "n_images": parts.test.n_stimuli, "n_categories": len(parts.names)}
-    attributes["n_test_categories"] = len(np.unique(parts.test.category))
+    attributes["n_test_categories"] = len(np.unique(models.test.category))
     uncertainty = _uncertainty(models, counts)
     findings = (*partition, *_bit_findings(retrieval, counts), *accuracy, uncertainty, *galleries.statistics)
     return PlainResult(galleries.arrays.assign(variables).assign_coords(coordinates).assign_attrs(attributes), findings)

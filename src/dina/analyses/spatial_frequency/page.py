@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,11 +12,12 @@ from matplotlib.figure import Figure
 
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.caption_words import SAME_GALLERY, is_above_chance, over_whole, responses_words
+from dina.figures.difference_words import signed
 from dina.figures.finding_parts import NO_NULL, finding_table, reasons
 from dina.figures.finding_words import SAME_IN_EVERY_RESAMPLE, finding_columns, in_a_sentence, is_same_in_every_resample
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
-from dina.figures.words import DASH, from_to, interval, number, numbers, percent, signed
+from dina.figures.words import DASH, from_to, interval, number, numbers, percent
 from dina.statistics.finding import Finding
 
 DASHED = (0.0, (3.0, 1.5))
@@ -72,7 +74,7 @@ def spatial_frequency_section(dataset: xr.Dataset, findings: tuple[Finding, ...]
         " accuracy when the content above the cut-off comes from another image (blue) or is missing (orange, contrast restored)."
         f"{matched} one octave alone: all else is removed and the contrast restored. The shares of the accuracy in text and table come from"
         f" galleries whose other content is replaced, not removed; {_zero(dataset)}. Blue bands, thin orange lines: 95\u202f% intervals over"
-        f" images; grey: central 95\u202f% if queries are assigned to other images;{' purple: frequency edge with interval;' * math.isfinite(edge.value)} dotted:"
+        f" images; grey, or said: central 95\u202f% if queries are assigned to other images;{' purple: frequency edge with interval;' * math.isfinite(edge.value)} dotted:"
         f" {_limit(dataset)}.{unknown} {SAME_GALLERY}",
         f"{summary} The numbers are in the table.",
         _table(found, nyquist, WORDS),
@@ -195,9 +197,8 @@ def _draw_curve(axes: Axes, dataset: xr.Dataset, axis: str, name: str, scale: fl
     )
     # the null of a share has no bounds: where it leaves the panel it is cut off, and where it fills the panel it is said
     if name == "matched_signal" and np.mean((null_low < SIGNAL_ENDS[0]) & (null_high > SIGNAL_ENDS[1])) > 0.5:
-        axes.annotate(
-            "chance: the whole panel", (0.97, 0.03), xycoords="axes fraction", ha="right", fontsize=7, color=COLOURS["chance"][0]
-        )
+        look: Any = {"xycoords": "axes fraction", "va": "top", "fontsize": 7, "color": COLOURS["chance"][0]}
+        axes.annotate("chance: anywhere", (0.03, 0.97), **look)
     else:
         axes.fill_between(place, null_low, null_high, color=COLOURS["chance"][0], alpha=0.25, linewidth=0, zorder=1)
     axes.fill_between(place, low, high, color=COLOURS["dina"][0], alpha=0.15, linewidth=0, zorder=2)
