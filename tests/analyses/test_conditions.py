@@ -138,10 +138,11 @@ def test_without_other_recordings_the_reason_is_plain(decoded: Decoded) -> None:
     [
         ({"image_set": "another"}, "one set"),
         ({"condition": "natural"}, "given once"),
+        ({"condition": None}, r"compared by name; simulated-.* states none\. Say condition = "),
     ],
 )
 def test_recordings_that_cannot_be_compared_are_refused(
-    decoded: Decoded, white: Recording, change: dict[str, str], message: str
+    decoded: Decoded, white: Recording, change: dict[str, str | None], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         analyse_conditions(replace(decoded, others=(replace(white, **change),)))

@@ -76,7 +76,7 @@ def read(
             facts["n_presentations"] = np.full(recording.n_trials, facts["n_presentations"])
         recording = replace(recording, **{**set_of_its_own, **facts})
     news = [
-        f"{name.capitalize()} were read from {given[name]}, as asked; those that belong to the recording, if any, were passed over."
+        f"{name.capitalize()} were read from {given[name].name}, as asked; those that belong to the recording, if any, were passed over."
         for name in asked
     ]
     news += [sentence for sentence in find_oddities(recording) if sentence not in recording.notes]
@@ -84,14 +84,16 @@ def read(
 
 
 def _say_near(folder: Path) -> str:
-    """Say which folders inside a folder are recordings, as after unzipping into a folder of one's own; or that the one around it is."""
+    """Say what inside a folder is a recording, as after unzipping into a folder of one's own; or that the one around it is."""
     if any(known.recognises(folder.parent) for known in FORMATS.values()):
         return f"{folder.parent}, which holds it, looks like one: give that path. "
-    inside = sorted(each for each in islice(folder.iterdir(), 1000) if each.is_dir()) if folder.is_dir() else []
+    inside = sorted(each for each in islice(folder.iterdir(), 1000) if each.suffix != ".toml") if folder.is_dir() else []
     below = [each for each in inside if any(known.recognises(each) for known in FORMATS.values())]
+    described = [each.with_suffix(".toml") for each in below if each.with_suffix(".toml").is_file()]
+    below = described or below
     if not below:
         return ""
-    others = f" and {len(below) - 1} others" if len(below) > 1 else ""
+    others = f" (the first of {len(below)})" if len(below) > 1 else ""
     return f"{below[0]}{others}, one level down, looks like one: give that path. "
 
 

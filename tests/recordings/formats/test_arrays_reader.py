@@ -146,7 +146,7 @@ def test_images_given_at_the_door_take_the_place_of_the_folders(tmp_path: Path) 
     np.save(tmp_path / "other.npy", other)
     recording = read(write_folder(tmp_path / "data"), images=tmp_path / "other.npy")
     np.testing.assert_array_equal(recording.images[:, 0], other)
-    assert f"Images were read from {tmp_path / 'other.npy'}, as asked" in " ".join(recording.notes)
+    assert "Images were read from other.npy, as asked" in " ".join(recording.notes)
     assert "as asked" not in " ".join(read(tmp_path / "data").notes)
 
 
@@ -223,3 +223,7 @@ def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> No
         read(tmp_path / "outer")
     with pytest.raises(DataError, match=r"inner, which holds it, looks like one: give that path"):
         read(tmp_path / "outer" / "inner" / "responses.npy")
+    for name, found in (("a.npz", "a.npz"), ("a.toml", "a.toml")):  # once it is described, its description
+        (tmp_path / name).touch()
+        with pytest.raises(DataError, match=rf"{found}( \(the first of 2\))?, one level down, looks like one: give that path"):
+            read(tmp_path)

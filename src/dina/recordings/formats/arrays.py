@@ -66,7 +66,7 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     if layout_file.name == LAYOUT_NAME or layout.data is not None:  # beside another .toml lie the files of others
         notes += _unread(folder, layout)
     return Recording(
-        name=layout.name or _name(layout_file, layout.data, folder),
+        name=layout.name or _name(layout_file, layout, folder),
         images=pixels,
         stimulus_id=trials.stimulus_id,
         responses=trials.responses,
@@ -92,9 +92,10 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
     )
 
 
-def _name(layout_file: Path, data: str | None, folder: Path) -> str:
-    """Return the name of the folder, or that of a .toml beside its files that has a name of its own."""
-    if data is None and layout_file.name != LAYOUT_NAME:
+def _name(layout_file: Path, layout: RecordingLayout, folder: Path) -> str:
+    """Return the name of the folder, or that of a .toml beside its files where it is for one file, or the folder holds several."""
+    is_own = layout.data is None and layout_file.name != LAYOUT_NAME
+    if is_own and (layout.file is not None or len(list(folder.glob("*.toml"))) > 1):
         return layout_file.stem
     return folder.name if folder.name not in ("", "..") else folder.resolve().name  # a link keeps its name
 

@@ -208,7 +208,8 @@ def _read_plane(folder: Path, signal: Signal, all_regions: bool, notes: list[str
         cells = (stored if stored.ndim == 1 else stored[:, 0]) > 0
         if not cells.any():
             raise DataError(f"{file} calls none of {n} regions a cell. Say all_regions = true under [options] to read all.")
-        notes.append(f"{int(cells.sum())} of {n} regions of {folder.name} are cells by iscell.npy; the others were left out.")
+        if not cells.all():
+            notes.append(f"{int(cells.sum())} of {n} regions of {folder.name} are cells by iscell.npy; the others were left out.")
     elif not all_regions:
         notes.append(f"{folder.name} holds no iscell.npy: all {n} regions were read.")
     file = file_inside(folder, "redcell.npy")
