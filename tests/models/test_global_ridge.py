@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dina.models import global_ridge
 from dina.models.global_ridge import GLOBAL_PENALTIES, eigenvectors_of, fit_global_ridge, multiply_maps
 
 
@@ -60,6 +61,16 @@ def test_responses_to_new_images_are_predicted():
     error = (fitted.predict(maps[300:]) - responses[300:]).square().mean(0) / responses[300:].var(0)
     # noise of 0.1 beside a signal of 1 leaves a fraction of 0.01 unexplained
     assert float(error.max()) < 0.02
+
+
+def test_neurons_and_channels_that_are_taken_in_parts_have_the_weights_of_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, responses = planted(40)
+    expected = fit_global_ridge(maps, responses)
+    monkeypatch.setattr(global_ridge, "NEURONS_AT_ONCE", 2)
+    monkeypatch.setattr(global_ridge, "VALUES_AT_ONCE", 1)
+    fitted = fit_global_ridge(maps, responses)
+    for name in ("dual", "predicted", "explained"):
+        torch.testing.assert_close(getattr(fitted, name), getattr(expected, name), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

@@ -1,5 +1,6 @@
 """Ridge weights from all places of feature maps to neurons, and the eigenvectors that ridge regressions are computed with."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from dina.models.penalties import check_penalties, note_ends
 
 # Ridge penalties tried for weights over the whole map, relative to the mean power of the kernel.
 GLOBAL_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-CHANNELS_AT_ONCE = 8  # that are put in order to be multiplied
+VALUES_AT_ONCE = 2**12  # of each image, that are put in order to be multiplied
+NEURONS_AT_ONCE = 1024  # for which penalties are compared: few enough that what lies between stays in fast memory
 
 
 def eigenvectors_of(gram: Float[Tensor, "row row"]) -> tuple[Float[Tensor, "row"], Float[Tensor, "row row"]]:
@@ -68,16 +70,13 @@ def leave_each_out(
 def multiply_maps(
     first: Float[Tensor, "image channel height width"], second: Float[Tensor, "stimulus channel height width"]
 ) -> Float[Tensor, "image stimulus"]:
-    """Return all inner products of two sets of maps, channel by channel, in single precision."""
+    """Return all inner products of two sets of maps, some channels after the others, in single precision."""
     total = torch.zeros(len(first), len(second), device=first.device)
-    # some channels at once: those of a place may lie side by side
-    for some, others in zip(
-        torch.split(first, CHANNELS_AT_ONCE, dim=1), torch.split(second, CHANNELS_AT_ONCE, dim=1), strict=True
-    ):
-        left = some.transpose(0, 1).contiguous()
-        right = left if second is first else others.transpose(0, 1).contiguous()
-        for one, other in zip(left, right, strict=True):
-            total += one.float().flatten(1) @ other.float().flatten(1).T
+    at_once = max(1, VALUES_AT_ONCE // math.prod(first.shape[2:]))
+    for some, others in zip(torch.split(first, at_once, dim=1), torch.split(second, at_once, dim=1), strict=True):
+        left = some.flatten(1).float()
+        right = left if second is first else others.flatten(1).float()
+        total.addmm_(left, right.T)
     return total
 
 
@@ -116,19 +115,23 @@ def fit_global_ridge(
     is_active = power > 1e-12  # nothing of a neuron that never varies can be explained
     kernel = multiply_maps(maps, maps)
     values, vectors = eigenvectors_of(kernel)
-    projected = vectors.T @ centred
-    explained = torch.full_like(power, -torch.inf)
-    predicted, dual = torch.zeros_like(centred), torch.zeros_like(centred)
-    check_penalties(penalties)
-    best = torch.full_like(power, torch.inf)
-    for penalty in penalties:
-        inverse = 1 / (values.clamp_min(0) + penalty * values.mean())
-        coefficient = vectors @ (inverse[:, None] * projected)
-        left_out = centred - coefficient / (vectors.square() @ inverse)[:, None]
-        accuracy = is_active * (1 - (centred - left_out).square().mean(0) / power)
-        better = accuracy > explained
-        explained[better] = accuracy[better]
-        predicted[:, better], dual[:, better] = left_out[:, better], coefficient[:, better]
-        best[better] = penalty
+    strength = torch.as_tensor(check_penalties(penalties), dtype=values.dtype, device=values.device)
+    inverse = 1 / (values.clamp_min(0)[:, None] + strength * values.mean())  # (component, penalty)
+    left_alone = vectors.square() @ inverse  # (stimulus, penalty): a coefficient divided by it is the error without its image
+    explained, chosen = torch.full_like(power, -torch.inf), torch.zeros_like(power, dtype=torch.int64)
+    dual, predicted = torch.zeros_like(centred), torch.empty_like(centred)
+    for first in range(0, len(power), NEURONS_AT_ONCE):
+        part = slice(first, first + NEURONS_AT_ONCE)
+        projected = vectors.T @ centred[:, part]
+        for number in range(len(strength)):
+            coefficient = vectors @ (inverse[:, number, None] * projected)
+            error = (coefficient / left_alone[:, number, None]).square_().mean(0)
+            accuracy = is_active[part] * (1 - error / power[part])
+            better = accuracy > explained[part]
+            explained[part] = torch.where(better, accuracy, explained[part])
+            chosen[part] = torch.where(better, number, chosen[part])
+            dual[:, part] = torch.where(better, coefficient, dual[:, part])
+        predicted[:, part] = mean[part] + centred[:, part] - dual[:, part] / left_alone[:, chosen[part]]
+    best = strength[chosen]
     notes = note_ends(best[is_active].cpu().numpy(), penalties, "neurons")
-    return GlobalWeights(maps, dual, mean, mean + predicted, explained, notes)
+    return GlobalWeights(maps, dual, mean, predicted, explained, notes)
