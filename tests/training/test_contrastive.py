@@ -31,6 +31,12 @@ def test_it_agrees_with_explicit_loops_that_leave_out_the_same_image():
     assert float(symmetric_info_nce(logits, group)) == pytest.approx(total / (2 * n), rel=1e-12)
 
 
+@pytest.mark.parametrize("group", [[0, 1, 2, 3, 4, 5], [0, 1, 2, 2, 2, 0]])
+def test_its_gradient_is_that_of_its_differences(group):
+    logits = torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda scores: 3 * symmetric_info_nce(scores, torch.tensor(group)), logits)
+
+
 def test_a_duplicate_in_the_batch_is_not_pushed_away():
     logits = torch.zeros(3, 3, requires_grad=True)
     symmetric_info_nce(logits, torch.tensor([0, 0, 1])).backward()

@@ -1,10 +1,11 @@
 """Contrastive objectives: each response must find its image, or any of several right ones, in the batch, and the reverse."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dina.models.towers.map_geometry import scale_maps
 from dina.training.objectives.objective import EncodedBatch, Objective
@@ -34,11 +35,32 @@ def symmetric_info_nce(logits: Float[Tensor, "batch batch"], group: Int[Tensor, 
     >>> symmetric_info_nce(torch.ones(4, 4), torch.arange(4)).round(decimals=3)
     tensor(1.3860)
     """
-    is_same = group[:, None] == group[None, :]
-    is_same.fill_diagonal_(False)
-    kept = logits.masked_fill(is_same, -torch.inf)
-    both = kept.logsumexp(1) + kept.logsumexp(0) - 2 * logits.diagonal()
-    return both.mean() / 2
+    in_order = group.sort().values
+    if bool((in_order[1:] == in_order[:-1]).any()):
+        is_same = group[:, None] == group[None, :]
+        is_same.fill_diagonal_(False)
+        logits = logits.masked_fill(is_same, -torch.inf)
+    loss: Tensor = _BothWays.apply(logits)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _BothWays(torch.autograd.Function):
+    """The loss of scores of which some are left out (minus infinity); its gradient needs them and no other matrix of their size."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        by_row, by_column = scores.logsumexp(1), scores.logsumexp(0)
+        ctx.save_for_backward(scores, by_row, by_column)
+        return (by_row + by_column - 2 * scores.diagonal()).mean() / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        scores, by_row, by_column = ctx.saved_tensors
+        gradient = (scores - by_row[:, None]).exp_()
+        gradient += (scores - by_column).exp_()
+        gradient.diagonal().sub_(2)
+        return gradient.mul_(upstream / (2 * len(scores)))
 
 
 class Contrastive(Objective):
