@@ -85,7 +85,8 @@ def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
     says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
     says = says.removeprefix("Tuple ").replace(" after validation", "")
     says = says.replace("a valid tuple", 'a list in square brackets, such as ["a", "b"]')
-    choices = re.findall(r"'([^']*)'", says) if fault["type"] == "literal_error" else []
+    is_choice = fault["type"] == "literal_error" or says.startswith("should be one of ")
+    choices = re.findall(r"[\w-]+", says.removeprefix("should be")) if is_choice else []
     near = get_close_matches(str(fault["input"]), choices, n=1)
     return f"The setting {name}{of} {says}; got {fault['input']!r}." + (f" Perhaps {near[0]!r} was meant." if near else "")
 

@@ -27,6 +27,14 @@ def test_words_win_over_the_file_and_later_words_over_earlier(tmp_path: Path) ->
         ("sead=1", r"Unknown setting 'sead'\. Did you mean 'seed'\?"),
         ("split.test_fracton=0.2", r"Unknown setting 'split.test_fracton'\. Did you mean 'test_fraction'\?"),
         ("split.test_fraction=2", r"The setting split.test_fraction should be less than 1; got 2\."),
+        (
+            'decoders=["dina", "rigde"]',
+            r"The setting decoders\.1 should be one of dina, .*; got 'rigde'\. Perhaps 'ridge' was meant\.",
+        ),
+        (
+            "test_fraction=0.2",
+            r"Unknown setting 'test_fraction'\. Did you mean split\.test_fraction \(in a \.toml: under \[split\]\)\?",
+        ),
         ("preset=papr", r"Unknown preset 'papr'\. Did you mean 'paper'\?"),
         ("seed=one", r"The setting seed should be a valid integer.*got 'one'"),
         ("seed", r"must be written key=value.*got 'seed'"),
