@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from benchmarks import gpu
 from benchmarks.speed import (
     contrastive_loss,
     encoding_fit,
@@ -38,6 +39,7 @@ import dina
 
 HERE = Path(__file__).parent
 PAGE, KEPT = "RESULTS.md", "RESULTS.json"
+NO_GPU = "needs a GPU, and there was none; `python -m benchmarks.gpu` measures everything that a GPU does"
 MINUTES = "takes many minutes and gigabytes; measured where it is named on the command line"
 
 
@@ -66,6 +68,7 @@ ROWS: dict[str, Row] = {
     "study": Row(full_size.measure_study, threads=2, only_by_name=MINUTES),
     "study_30000": Row(full_size.measure_large_study, threads=2, only_by_name=MINUTES),
     "interpretation": Row(full_size.measure_interpretation, threads=2, only_by_name=MINUTES),
+    "gpu": Row(gpu.lines, only_by_name=NO_GPU),
 }
 
 

@@ -141,7 +141,10 @@ def choose_typical(
 ) -> Float[Tensor, "typical neuron"]:
     """Return the expected responses to at most `N_TYPICAL` images, evenly spaced; as numbers of their own kind, or of another."""
     rows = torch.linspace(0, len(expected) - 1, min(len(expected), N_TYPICAL)).round().long().to(expected.device)
-    return torch.cat([expected[some].to(dtype or expected.dtype) for some in torch.split(rows, IMAGES_AT_ONCE)])
+    typical = torch.empty(len(rows), expected.shape[1], dtype=dtype or expected.dtype, device=expected.device)
+    for some in blocks_of(len(rows), IMAGES_AT_ONCE):
+        typical[some] = expected[rows[some]]
+    return typical
 
 
 def calibrate_by_contrast(

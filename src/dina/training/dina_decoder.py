@@ -85,6 +85,9 @@ def fit_recordings(
     for each in recordings:
         weight_seed = seed_for(seed, f"towers of {each.name}") if built else seed
         built.append(build_towers(preset, settings, RecordingShape.of(each.train), weight_seed, built[0] if built else None))
+    if row.has_closed_form_start:  # the start of others draws or measures a few numbers, in memory
+        for towers in built:
+            towers.to(torch.device(device))
     prior, chosen = row.start(built, settings, recordings)
     names = [each.name for each in recordings]
     started = deepcopy(built, _shared(built)) if row.has_closed_form_start else []  # one copy of the image tower
