@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from dina.analyses.decoded import Decoded
+from dina.analyses.paired_resampling import PairedResampling
 from dina.analyses.shape_texture.altered_images import ALTERATIONS, Alteration
-from dina.analyses.shape_texture.compute import ShapeTextureResult, analyse_shape_texture, analyse_shape_texture_refit
+from dina.analyses.shape_texture.compute import (
+    ShapeTextureResult,
+    analyse_shape_texture,
+    analyse_shape_texture_refit,
+    describe_refit,
+)
 from dina.data.pairs import Pairs
 from dina.statistics.finding import Finding
 
@@ -95,3 +101,14 @@ def test_towers_fitted_on_unaltered_images_keep_everything(decoded: Decoded, mon
     assert sum(one.beats_null for one in kept) <= 2
     assert np.mean([one.value for one in kept]) < 0.3
     assert found["refit_shape_minus_texture"].beats_null
+
+
+def test_altered_images_that_keep_everything_do_not_keep_it_for_certain() -> None:
+    n = 40
+    first = np.where(np.arange(n)[:, None] < 24, np.eye(n), np.roll(np.eye(n), 1, axis=1))
+    tables = np.broadcast_to(first, (len(ALTERATIONS), n, n))
+    found = by_name(describe_refit(first, tables, PairedResampling.draw(n, 400, seed=0)).findings())
+    kept = found["refit_kept_silhouette"]
+    assert kept.value == pytest.approx(1)
+    # an image in fourteen (1 - 0.05 ** (1 / 40) of all) found in one and missed in the other: an eighth of 24 in 40, less chance
+    assert (1 - kept.low, kept.high - 1) == pytest.approx((0.13, 0.13), rel=0.25)

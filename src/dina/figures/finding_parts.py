@@ -13,8 +13,6 @@ from dina.figures.parts import Section, Table
 from dina.figures.style import COLOURS
 from dina.statistics.finding import Finding
 
-MOST_NAMES = 12  # of numbers that lack something for one reason
-
 # Said where a number has no null, by whether a reason is known.
 NO_NULL = {False: "none: it describes and tests nothing", True: "none: see what is missing"}
 
@@ -68,7 +66,7 @@ def findings_section(question: str, dataset: xr.Dataset, findings: tuple[Finding
 
 
 def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str, ...]:
-    """Say of findings that lack a value, an interval or a null why they do, each reason once, with at most twelve of their names.
+    """Say of findings that lack a value, an interval or a null why they do, each reason once, with all their names.
 
     Examples
     --------
@@ -80,12 +78,7 @@ def reasons(words: Mapping[str, str], found: Mapping[str, Finding]) -> tuple[str
     for name, one in found.items():
         if one.reason:
             known.setdefault(one.reason, []).append(words.get(name, statistic_words(name)))
-    return tuple(f"{'; '.join(_at_most_twelve(named))}: {reason}" for reason, named in known.items())
-
-
-def _at_most_twelve(named: list[str]) -> list[str]:
-    n_further = len(named) - MOST_NAMES
-    return named if n_further < 2 else [*named[:MOST_NAMES], f"and {n_further} further numbers"]
+    return tuple(f"{'; '.join(named)}: {reason}" for reason, named in known.items())
 
 
 def _of_images(one: Finding, scale: Scale) -> str:
