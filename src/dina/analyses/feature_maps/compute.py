@@ -14,6 +14,7 @@ from dina.retrieval.ranks import all_ranks
 from dina.shapes import place_coordinates, stimulus_coordinates
 from dina.statistics.correlation import correlate_all_rows
 from dina.statistics.finding import Finding
+from dina.statistics.imagined_image import ImaginedImage
 from dina.statistics.map_similarity import structural_similarity_of_all_pairs
 from dina.statistics.resampling import resample_matched_pairs
 
@@ -40,8 +41,12 @@ class FeatureMapsSettings(AnalysisSettings):
 def matched_finding(name: str, pairs: Float[np.ndarray, "item other"], null: str, decoded: Decoded) -> Finding:
     """Return the mean similarity of matched pairs, which lie on the diagonal, beside that of permuted pairs."""
     generators = (generator_for(decoded.seed, f"{purpose} {name}") for purpose in ("bootstrap", "pairing"))
-    draws = resample_matched_pairs(pairs, decoded.n_resamples, *generators)
-    return Finding.from_draws(name, float(pairs.diagonal().astype(np.float64).mean()), "1", len(pairs), *draws, null)
+    resamples, null_draws = resample_matched_pairs(pairs, decoded.n_resamples, *generators)
+    if "two_way" in name:  # a share of the other images: an imagined image fits worse than one of them, or than none
+        imagined = ImaginedImage.draw(len(pairs), decoded.n_resamples, generator_for(decoded.seed, f"imagined image {name}"))
+        resamples = imagined.join(resamples, 1 - 1 / (len(pairs) - 1), 1.0)
+    value = float(pairs.diagonal().astype(np.float64).mean())
+    return Finding.from_draws(name, value, "1", len(pairs), resamples, null_draws, null)
 
 
 def analyse_feature_maps(decoded: Decoded, settings: FeatureMapsSettings = FeatureMapsSettings()) -> PlainResult:
