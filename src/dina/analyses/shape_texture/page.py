@@ -94,8 +94,8 @@ def _reconciled(conflict: Finding, difference: Finding) -> str:
     Examples
     --------
     >>> shape, texture = Finding("conflict", 0.6, "1", 50), Finding("difference", -0.2, "1", 50)
-    >>> _reconciled(shape, texture)[:38], _reconciled(shape, shape)
-    (' The two answer different questions: in', '')
+    >>> _reconciled(shape, texture).split(":")[0], _reconciled(shape, shape)
+    (' The two answer different questions', '')
     """
     if (conflict.value - 0.5) * difference.value >= 0 or math.isnan(difference.value) or math.isnan(conflict.value):
         return ""
