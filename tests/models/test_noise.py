@@ -6,7 +6,7 @@ import torch
 
 from dina.data.pairs import Pairs
 from dina.data.standardise import Standardiser
-from dina.models.noise import decompose_residuals, repeat_differences
+from dina.models.noise import ResidualComponents, Residuals, decompose_residuals, repeat_differences
 from dina.randomness import generator_for
 
 N_NEURONS = 12
@@ -149,3 +149,16 @@ def test_a_difference_of_two_trials_on_paper():
 
 def test_without_repeats_there_are_no_differences():
     assert repeat_differences(pairs_of(np.eye(3, dtype=np.float32), np.arange(3))) is None
+
+
+def test_residuals_that_are_computed_some_neurons_at_a_time_are_those_of_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    responses, expected = torch.randn(2, 12, 30, generator=generator)
+    factor, kept = torch.rand(12, generator=generator), torch.arange(12) % 3 > 0
+    residuals, whole = Residuals(responses, expected, factor, kept), (responses - factor[:, None] * expected)[kept]
+    monkeypatch.setattr("dina.models.noise.NEURONS_AT_ONCE", 7)
+    found, of_formula = decompose_residuals(residuals, most=3), decompose_residuals(whole)
+    torch.testing.assert_close(found.variance, of_formula.variance)
+    torch.testing.assert_close(found.strength, of_formula.strength[-3:])
+    torch.testing.assert_close(found.directions.abs(), of_formula.directions[:, -3:].abs(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ResidualComponents.none(residuals).variance, of_formula.variance)
