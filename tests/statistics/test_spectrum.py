@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dina.checks import DataError
+from dina.statistics import spectrum
 from dina.statistics.spectrum import VarianceSpectrum, cross_validated_spectrum, fit_moments, fit_power_law
 
 
@@ -20,7 +21,9 @@ def simulate(n_stimuli: int, n_neurons: int, exponent: float, noise: float) -> t
     return first.astype(np.float32), second.astype(np.float32)
 
 
-def test_without_noise_it_is_the_ordinary_spectrum():
+@pytest.mark.parametrize("n_at_once", [7, 1024])
+def test_without_noise_it_is_the_ordinary_spectrum(n_at_once, monkeypatch):
+    monkeypatch.setattr(spectrum, "NEURONS_AT_ONCE", n_at_once)
     first, _ = simulate(80, 50, 1.0, 0.0)
 
     variance = cross_validated_spectrum(first, first, np.random.default_rng(0)).variance

@@ -6,6 +6,7 @@ from math import comb
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.linalg.blas import dsyrk
 from scipy.optimize import least_squares
 from scipy.special import logsumexp, ndtri
 
@@ -15,6 +16,7 @@ from dina.statistics.resampling import LEVEL, percentile_interval, resample_coun
 
 # Fewest ranks from which an exponent is estimated.
 MIN_RANKS = 10
+NEURONS_AT_ONCE = 1024  # that are held in double precision
 
 N_MOMENTS = 3  # as many as a broken power law has parameters; more only add the spread of the largest variances
 N_ORDERS = 4
@@ -157,14 +159,15 @@ def fit_power_law(
 
 
 def _joint_gram(first: StimulusResponses, second: StimulusResponses) -> Float[np.ndarray, "both both"]:
-    """Return the inner products of all responses of both repeats, some hundred neurons at a time."""
-    gram = np.zeros((2 * len(first), 2 * len(first)))
+    """Return the inner products of all responses of both repeats, some neurons at a time."""
+    gram = np.zeros((2 * len(first), 2 * len(first)), order="F")
     # the mean over images carries no variance; without it less is lost to rounding
-    for start in range(0, first.shape[1], 1024):
-        block = np.concatenate([first[:, start : start + 1024], second[:, start : start + 1024]]).astype(np.float64)
+    for start in range(0, first.shape[1], NEURONS_AT_ONCE):
+        some = slice(start, start + NEURONS_AT_ONCE)
+        block = np.concatenate([first[:, some], second[:, some]]).astype(np.float64)
         block -= block.mean(axis=0)
-        gram += block @ block.T
-    return gram
+        gram = dsyrk(1.0, block.T, beta=1.0, c=gram, trans=True, lower=True, overwrite_c=True)  # adds to the lower triangle
+    return np.asarray(np.tril(gram) + np.tril(gram, -1).T)
 
 
 def _centre(gram: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
