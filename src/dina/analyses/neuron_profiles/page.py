@@ -250,7 +250,7 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label
     axes.set_facecolor(MAP_PAPER)
     order = np.argsort(values[known])
     axes.scatter(
-        x[known][order], y[known][order], c=values[known][order], s=5, cmap=colours, norm=norm, linewidths=0,
+        x[known][order], y[known][order], c=values[known][order], s=20 if len(order) < 100 else 5, cmap=colours, norm=norm, linewidths=0,
         rasterized=len(order) > 1000,
     )  # fmt: skip
     figure = axes.get_figure()

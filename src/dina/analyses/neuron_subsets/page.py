@@ -122,7 +122,7 @@ def _summary(found: dict[str, Finding], queries: str) -> str:
     top, random = found["most_fraction_top"], found["most_fraction_random"]
     return (
         f"All neurons reach a top-1 accuracy of {in_a_sentence(found['accuracy_full'])} with {queries} among {found['accuracy_full'].n:,} test images. Ninety percent of it is reached with {in_a_sentence(top)} of the neurons, best first,"
-        f" and with {in_a_sentence(random)} drawn at random{inside_null(top)}."
+        f" and with {in_a_sentence(random)} drawn at random.{' The first of these lies inside its null.' if inside_null(top) else ''}"
         f" {ROUNDED} These numbers alone say little, because they depend on how similar the images of the gallery are."
     )
 
