@@ -53,7 +53,7 @@ def test_help_lists_every_command_once_under_a_heading(capsys: pytest.CaptureFix
 
     _, out, _ = run(capsys, "--help")
     assert [out.count(heading + ":") for heading in GROUPS] == [1] * len(GROUPS)
-    assert [out.count(f"\n  {each.callback.__name__} ") for each in app.registered_commands if each.callback] == [1] * 17
+    assert [out.count(f"\n  {each.callback.__name__} ") for each in app.registered_commands if each.callback] == [1] * 18
 
 
 def test_where_standard_error_is_redirected_progress_is_shown_and_remarks_are_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def test_two_files_become_a_page_with_figures(tmp_path: Path, capsys: pytest.Cap
         r'aria-label="Mean over animals of top-1 accuracy, joining the others and alone: 30 images, [\d.]+\u202f% and', page
     )
     assert "updates kept" in page
-    assert "Seeds, folds, recordings – Fewer than two sources have two levels each" in page
+    assert "Seeds, folds, recordings: Fewer than two sources have two levels each" in page
     assert 'id="spread"' not in page  # no empty section
     assert "Where the variance of top-1 accuracy comes from" not in page  # the sentence says it; four rows of dashes would not
     assert "treat the recordings as independent" in page

@@ -125,7 +125,10 @@ def _odd_images(recording: Recording) -> list[str]:
     if unseen:
         sentences.append(f"{unseen} of {n} images were never shown.")
     if unseen and recording.stimulus_id.min() > 0:
-        sentences.append("Image 0 was never shown: if stimulus ids count from 1, subtract 1 (recording.toml: index_base = 1).")
+        sentences.append(
+            "Image 0 was never shown: if stimulus ids count from 1, every image was taken for the next one. Subtract 1 where they are"
+            " stored; for arrays, index_base = 1 under [stimulus_id] of recording.toml does so."
+        )
     return sentences
 
 

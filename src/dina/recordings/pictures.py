@@ -109,7 +109,8 @@ def _in_order(names: list[str], path: Path, order: Order | None) -> list[str]:
                 a, b = next((a, b) for a, b in zip(by_name, seen, strict=True) if a != b)
                 raise DataError(
                     f"The order of the pictures in {path.name} is in doubt: {a!r} comes before {b!r} by name, after it {words}."
-                    ' Pad the numbers with zeros, use small letters, or say order = "by_name" or "by_number" under [images].'
+                    ' Pad the numbers with zeros, or use small letters; for arrays, order = "by_name" or "by_number" under [images] of'
+                    " recording.toml says which is meant."
                 )
         folders = list(dict.fromkeys(str(PurePath(name).parent) for name in by_name))
         if len(folders) > 1:

@@ -83,7 +83,7 @@ def _change(change: Finding) -> str:
     Examples
     --------
     >>> _change(Finding("change", -0.05, "nat", 50, low=-0.1, high=-0.01, null_low=-0.2, null_high=0.2, null="halves exchanged"))
-    '−0.05 nats (negative: better; −0.1 to −0.01; null: −0.2 to 0.2), which is within its null'
+    '−0.05 nats (negative: better; −0.10 to −0.01; null: −0.2 to 0.2), which is within its null'
     """
     value, rest = in_a_sentence(change, "").split(" (", 1)
     place = "" if not change.null else ", which is beyond its null" if change.beats_null else ", which is within its null"

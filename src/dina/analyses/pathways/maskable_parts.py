@@ -238,8 +238,10 @@ class MaskingLosses:
             Finding.from_draws(f"{measure}_{name}", float(one.mean()), "1", n, counts @ one / n, no_null=NO_NULL)
             for measure, one in similar
         ]
-        lost = zip(LOSSES, self._lost(parts, ~members), strict=True)
-        return (*found, *(self._over_queries(f"{measure}_{name}", table, UNITS[measure]) for measure, table in lost))
+        whole, masked = self._scores_of_whole(parts), parts.scores(~members)
+        lost = zip(LOSSES, _losses(whole, masked), strict=True)
+        is_used = _differ(whole, masked)
+        return (*found, *(self._over_queries(f"{one}_{name}", table, UNITS[one], is_used=is_used) for one, table in lost))
 
     def split(self, parts: MaskableParts, groups: Groups) -> tuple[Finding, ...]:
         r"""Divide the top-1 accuracy among groups by their Shapley values.
@@ -248,8 +250,11 @@ class MaskingLosses:
         join, :math:`\sum_{S \not\ni i} \frac{|S|!\,(n-|S|-1)!}{n!} [v(S \cup i) - v(S)]`, image by image
         (Shapley 1953, https://doi.org/10.1515/9781400881970-018).
         """
-        shares = self._shapley(parts, list(groups.values()))
-        return tuple(self._over_queries(f"shapley_{name}", table, "1") for name, table in zip(groups, shares, strict=True))
+        shares, are_used = self._shapley(parts, list(groups.values()))
+        return tuple(
+            self._over_queries(f"shapley_{name}", table, "1", is_used=bool(is_used))
+            for name, table, is_used in zip(groups, shares, are_used, strict=True)
+        )
 
     def random_groups(self, parts: MaskableParts, members: Bool[np.ndarray, "part"]) -> Float[np.ndarray, "measure 2"]:
         """Return the 95 % range of every measure with random groups masked: as many parts of structure, and the same others."""
@@ -268,7 +273,7 @@ class MaskingLosses:
         generator = generator_for(self._seed, "random pathways")
         members = np.stack(list(groups.values()))
         drawn = [
-            [float(self._at_target(table).mean()) for table in self._shapley(parts, list(shuffled))]
+            [float(self._at_target(table).mean()) for table in self._shapley(parts, list(shuffled))[0]]
             for shuffled in (_shuffled(members, parts.n_structured, generator) for _ in range(self._n_random))
         ]
         return np.array([null_range(column) for column in np.array(drawn).T])
@@ -277,15 +282,16 @@ class MaskingLosses:
         found: np.ndarray = table[np.arange(len(self._target)), self._target]
         return found
 
-    def _over_queries(self, name: str, table: Float[np.ndarray, "query candidate"], units: str, worst: float = -1.0) -> Finding:
+    def _over_queries(self, name: str, table: Table, units: str, worst: float = -1.0, *, is_used: bool = True) -> Finding:
         """Return the mean over queries with its bootstrap interval, beside that of queries assigned to other images.
 
-        Of accuracies, and of their differences, an imagined image joins the bootstrap, whose answer is ``worst`` or 1.
+        Of accuracies, and of their differences, an imagined image joins the bootstrap, whose answer is ``worst`` or 1. None joins
+        where masking leaves every score as it was, but for rounding: these towers do not use the part, and no image can need it.
         """
         values, n = self._at_target(table), len(self._target)
         null = table[np.arange(n), self._elsewhere].mean(axis=1)
         resampled = self._counts @ values / n
-        if units != UNITS["log_rank_loss"]:
+        if is_used and units != UNITS["log_rank_loss"]:
             resampled = self._imagined.join(resampled, worst, 1.0)
         return Finding.from_draws(name, float(values.mean()), units, n, resampled, null, NULL)
 
@@ -293,11 +299,6 @@ class MaskingLosses:
         if id(parts) not in self._whole:
             self._whole[id(parts)] = parts.scores(np.ones(parts.n_parts, dtype=bool))
         return self._whole[id(parts)]
-
-    def _lost(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> tuple[Table, Table]:
-        """Return accuracy lost and log rank gained of every query, if each candidate were its image."""
-        whole, masked = self._scores_of_whole(parts), parts.scores(keep)
-        return first_places(whole) - first_places(masked), _log_ranks(masked) - _log_ranks(whole)
 
     def _lost_at_target(self, parts: MaskableParts, keep: Bool[np.ndarray, "part"]) -> tuple[Values, Values]:
         """Return the same for the images of the queries alone, which is much quicker."""
@@ -309,19 +310,33 @@ class MaskingLosses:
 
     def _shapley(
         self, parts: MaskableParts, groups: list[Bool[np.ndarray, "part"]]
-    ) -> Float[np.ndarray, "group query candidate"]:
+    ) -> tuple[Float[np.ndarray, "group query candidate"], Bool[np.ndarray, "group"]]:
+        """Return the share of each group, query and candidate, and whether a group changes any score whatever it joins."""
         n = len(groups)
         in_none = ~np.any(groups, axis=0)
-        value = {
-            kept: first_places(parts.scores(np.any([in_none, *(groups[i] for i in kept)], axis=0)))
+        scores = {
+            kept: parts.scores(np.any([in_none, *(groups[i] for i in kept)], axis=0))
             for size in range(n + 1)
             for kept in combinations(range(n), size)
         }
-        shares = np.zeros((n, *value[()].shape))
+        value = {kept: first_places(each) for kept, each in scores.items()}
+        shares, are_used = np.zeros((n, *value[()].shape)), np.zeros(n, dtype=bool)
         for kept, without in value.items():
             for i in set(range(n)) - set(kept):
-                shares[i] += (value[tuple(sorted((*kept, i)))] - without) / (n * comb(n - 1, len(kept)))
-        return shares
+                joined = tuple(sorted((*kept, i)))
+                shares[i] += (value[joined] - without) / (n * comb(n - 1, len(kept)))
+                are_used[i] |= _differ(scores[joined], scores[kept])
+        return shares, are_used
+
+
+def _differ(one: Scores, other: Scores) -> bool:
+    """Return whether two sets of scores differ by more than rounding in single precision."""
+    return bool(np.abs(one - other).max() > 1e-5 * np.ptp(one))
+
+
+def _losses(whole: Scores, masked: Scores) -> tuple[Table, Table]:
+    """Return accuracy lost and log rank gained of every query, if each candidate were its image."""
+    return first_places(whole) - first_places(masked), _log_ranks(masked) - _log_ranks(whole)
 
 
 def _log_ranks(scores: Scores) -> Table:
