@@ -89,7 +89,9 @@ def read(
     grey, scale = _grey(pixels.images, path, mid_grey, contrast_scale, notes)
     covariates, names = _read_behaviour(path, trials, notes)
     area = _facts_of_neurons(path, "area", chosen, notes)
-    notes.append("The folder names no species; all that were published are of mice, so mouse was taken. State another in a .toml.")
+    notes.append(
+        "The folder names no species; all that were published are of mice, so mouse was taken. State another in a .toml."
+    )
     return Recording(
         name=path.name or path.resolve().name,
         images=pixels.images,
