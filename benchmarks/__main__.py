@@ -32,7 +32,7 @@ from benchmarks.speed import (
     variance_spectra,
 )
 from benchmarks.speed.contest import Line, Times, machine_limits
-from benchmarks.speed.results_page import RowResult, as_json, write_page
+from benchmarks.speed.results_page import BUSY, RowResult, as_json, write_page
 from threadpoolctl import threadpool_limits
 
 import dina
@@ -107,6 +107,8 @@ def run(rows: Mapping[str, Row], named: Sequence[str], folder: Path | None, *, q
     n_failed = 0
     for name in wanted:
         print(f"{name} …", file=sys.stderr, flush=True)
+        if not quick:
+            _wait_for_quiet()
         try:
             results[name] = measure_row(rows[name], quick=quick)
         except Exception as error:  # whatever a peer raises, the other rows are measured
@@ -126,6 +128,13 @@ def _keep(folder: Path, results: Mapping[str, RowResult], reasons: Mapping[str, 
         partial = folder / f"{name}.partial"
         partial.write_text(text, encoding="utf-8")
         partial.replace(folder / name)
+
+
+def _wait_for_quiet() -> None:
+    """Wait until the load that the row before has left is gone, for a minute and a half at most."""
+    until = time.monotonic() + 90.0
+    while _load() >= BUSY - 0.5 and time.monotonic() < until:
+        time.sleep(5.0)
 
 
 def _load() -> float:

@@ -114,6 +114,12 @@ def test_saved_towers_need_no_file_of_the_image_tower(make_toy_pairs, tower_file
     np.testing.assert_allclose(again.encode_images(validation.images), decoder.towers.encode_images(validation.images), atol=1e-4)
 
 
+def test_a_home_folder_of_nobody_is_a_file_that_is_missing(make_toy_pairs):
+    train, validation = make_toy_pairs(40, 20)
+    with pytest.raises(DataError, match=r"~tower\.safetensors does not exist"):
+        DinaDecoder("pretrained_fields", settings(image_tower="~tower.safetensors"), 0).fit(train, validation)
+
+
 def test_nothing_that_is_there_is_replaced_unasked(tmp_path):
     taken = tmp_path / "tower.safetensors"
     taken.write_bytes(b"mine")
@@ -146,7 +152,9 @@ def test_several_recordings_share_the_image_tower_while_it_is_pretrained(make_to
 def test_the_shipped_file_names_sessions_that_no_study_uses():
     shipped = PretrainedTower.read(SHIPPED)
     assert SHIPPED.stat().st_size < 5 * 2**20
-    assert len(shipped.recordings) == len(set(shipped.recordings)) > 1
+    seeds = [int(name.rpartition("seed")[2]) for name in shipped.recordings]
+    assert len(seeds) == len(set(seeds)) > 1
+    assert min(seeds) > 1000
 
 
 class _Frozen(ScaledFields):

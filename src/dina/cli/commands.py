@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 StudyFile = Annotated[Path | None, typer.Option("--study", metavar="FILE.toml", help="Settings of the study.")]
 Preset = Annotated[
-    str | None, typer.Option(help="Towers of dina: default, learnt_fields, scratch, paper, attention, or one of docs/recipes.md.")
+    str | None,
+    typer.Option(
+        help="Towers of dina: default, learnt_fields, pretrained_fields, scratch, paper, attention, or of docs/recipes.md."
+    ),
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run goes; by default under runs/.")]

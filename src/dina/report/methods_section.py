@@ -8,7 +8,7 @@ from dina.figures.parts import Section, Table
 from dina.figures.style import style_of
 from dina.models.spaces import SPACES
 from dina.report.glossary import TOWERS_MEAN
-from dina.report.network_readers import readers
+from dina.report.network_readers import is_pretrained, readers
 from dina.report.training_curves import TOO_HIGH
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
@@ -26,6 +26,7 @@ LEARNT = (
     " hyperparameters were chosen by validation images; test images were used once."
 )
 BUT_NETWORK = ", but for those of the network trained on photographs"
+BUT_TOWER = ", but for those of the image tower, which other recordings have taught"
 METHODS = (
     f"dina has two towers. {TOWERS_MEAN} A score says how well the two fit, and the image with the best score is the answer.",
     LEARNT,
@@ -63,6 +64,7 @@ FITS = {
     "noise components": "components of the noise covariance",
     "noise from": "noise estimated from",
     "noise shrinkage": "shrinkage of the noise towards independence, 0 to 1",
+    "pretrained on": "image tower pretrained on",
     "prior": "prior of a neuron's weights",
     "the same with permuted weights": "gain of trained encoder, control: the same network with permuted weights",
     "size of predictions": "factor on all predictions",
@@ -105,7 +107,8 @@ def methods_section(run: Run) -> Section:
     said = METHODS if is_chosen else tuple(words for words in METHODS if words != TRANSFORMED)
     if any(row.top1 is not None and style_of(row.decoder, run.reads(row.decoder)).kind == "reference" for row in run.rows):
         said = tuple(words.replace(TRANSFORMED, TRANSFORMED + REFERENCES) for words in said)
-    said = tuple(words.replace(LEARNT, LEARNT.format(BUT_NETWORK if readers(run) else "")) for words in said)
+    but = (BUT_NETWORK if readers(run) else "") + (BUT_TOWER if is_pretrained(run) else "")
+    said = tuple(words.replace(LEARNT, LEARNT.format(but)) for words in said)
     return Section("methods", "Methods, settings and versions", paragraphs=said, tables=tables)
 
 

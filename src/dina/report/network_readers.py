@@ -1,4 +1,4 @@
-"""Which decoders of a run read features of a network that was trained on photographs."""
+"""What the decoders of a run took from elsewhere: features of a network trained on photographs, a pretrained image tower."""
 
 from dina.figures.style import style_of
 from dina.study.run_directory import Run
@@ -11,6 +11,11 @@ def readers(run: Run) -> frozenset[str]:
     fits = [one.summary.get("fits") for one in run.folds or [run]]
     named = {name for fit in fits if isinstance(fit, dict) for name, said in fit.items() if SPACE in str(said)}
     return frozenset(named | ({"dina_before_training"} if "dina" in named else set()))
+
+
+def is_pretrained(run: Run) -> bool:
+    """Return whether the image tower of dina was trained on other recordings."""
+    return any("pretrained_on" in one.summary.get("fits", {}).get("dina", {}) for one in run.folds or [run])
 
 
 def readers_in_words(run: Run) -> str:

@@ -25,7 +25,7 @@ class PretrainedTower:
     """The weights of an image tower, and what they were learnt from.
 
     ``recordings`` holds the names of the recordings, ``images`` the first eight bytes of the SHA-256 of each image that took part in
-    training or validation, and ``sha256`` the checksum of the weights, empty before they are written.
+    training or validation, and ``sha256`` the checksum of the file that was read; empty for one that is not written yet.
     """
 
     weights: dict[str, Tensor]
@@ -94,6 +94,8 @@ class PretrainedTower:
 
     def check_unseen(self, parts: Sequence[Pairs]) -> None:
         """Refuse a recording that shows images on which the tower was trained: its test images may be among them.
+
+        Images are the same if all pixels are, in units of contrast. A picture at another size, or in other greys, is not recognised.
 
         Raises
         ------

@@ -1,16 +1,17 @@
 """Preset `learnt_fields`: separable pathways, and a field for each neuron that starts at its estimated place and is learnt."""
 
+from typing import TypeVar
+
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from dina.data.pairs import Pairs
 from dina.models.field_centres import estimate_centres, move_places
 from dina.models.towers.image.gabor_energy import GaborEnergy
 from dina.models.towers.image.separable_pathways import SeparablePathways
 from dina.models.towers.neural.placed_fields import PlacedFields
-from dina.models.towers.tower import MapShape
+from dina.models.towers.tower import ImageTower, MapShape
 from dina.training.aligned_towers import AlignedTowers
 from dina.training.batches import RecordingPairs
 from dina.training.comparison import CosineComparison
@@ -20,7 +21,7 @@ from dina.training.presets.scratch import reliability_weights
 from dina.training.start import Chosen, NeuronPrior
 from dina.training.state import OptimiserSettings
 
-Towers = AlignedTowers[SeparablePathways, PlacedFields]
+Towers = AlignedTowers[ImageTower, PlacedFields]
 
 
 class LearntFieldsSettings(PresetSettings):
@@ -57,8 +58,36 @@ class LearntFieldsSettings(PresetSettings):
     )
 
 
-class LearntFields(Preset[LearntFieldsSettings, SeparablePathways, PlacedFields]):
-    """A convolutional image tower meets fields at the places of the neurons, in a correlation with a learnt temperature.
+FieldsSettings = TypeVar("FieldsSettings", bound=LearntFieldsSettings)
+
+
+class FieldsPreset(Preset[FieldsSettings, ImageTower, PlacedFields]):
+    """An image tower meets fields at the places of the neurons, in a correlation with a learnt temperature."""
+
+    def build_image_tower(self, image_shape: MapShape, n_channels: int) -> ImageTower:
+        """Build the image tower alone."""
+        raise NotImplementedError
+
+    def build(self, settings: FieldsSettings, shape: RecordingShape) -> Towers:
+        """Build both towers."""
+        image_tower = self.build_image_tower(shape.image, settings.map_channels)
+        neural_tower = PlacedFields(shape.n_neurons, image_tower.map_shape, settings.dropout)
+        return AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature, is_learnt=True, is_centred=True))
+
+    def join(self, towers: Towers, settings: FieldsSettings, prior: NeuronPrior | None, recording: RecordingPairs) -> Chosen:
+        """Set the places of the neurons, and weight their responses by reliability."""
+        train, tower = recording.train, towers.neural_tower
+        if settings.is_reliability_weighted:
+            tower.set_gain(torch.from_numpy(reliability_weights(train)))
+        if settings.is_placed:
+            tower.set_places(
+                estimated_places(torch.from_numpy(train.images), torch.from_numpy(train.averaged()), tower.map_shape)
+            )
+        return {}
+
+
+class LearntFields(FieldsPreset[LearntFieldsSettings]):
+    """Both towers are trained together; the image tower is convolutional.
 
     All weights start at random. Only the places do not: they are where Gabor channels correlate most with a neuron over the training
     images. From random places, windows do not find their way.
@@ -66,26 +95,9 @@ class LearntFields(Preset[LearntFieldsSettings, SeparablePathways, PlacedFields]
 
     settings_type = LearntFieldsSettings
 
-    def build(self, settings: LearntFieldsSettings, shape: RecordingShape) -> Towers:
-        """Build both towers."""
-        image_tower = SeparablePathways(shape.image, settings.map_channels)
-        neural_tower = PlacedFields(shape.n_neurons, image_tower.map_shape, settings.dropout)
-        return AlignedTowers(image_tower, neural_tower, CosineComparison(settings.temperature, is_learnt=True, is_centred=True))
-
-    def join(
-        self, towers: Towers, settings: LearntFieldsSettings, prior: NeuronPrior | None, recording: RecordingPairs
-    ) -> Chosen:
-        """Set the places of the neurons, and weight their responses by reliability."""
-        start_fields(towers.neural_tower, settings, recording.train)
-        return {}
-
-
-def start_fields(tower: PlacedFields, settings: LearntFieldsSettings, train: Pairs) -> None:
-    """Set places and gains of the neurons as the settings say; learn both from training pairs."""
-    if settings.is_reliability_weighted:
-        tower.set_gain(torch.from_numpy(reliability_weights(train)))
-    if settings.is_placed:
-        tower.set_places(estimated_places(torch.from_numpy(train.images), torch.from_numpy(train.averaged()), tower.map_shape))
+    def build_image_tower(self, image_shape: MapShape, n_channels: int) -> SeparablePathways:
+        """Build separable pathways."""
+        return SeparablePathways(image_shape, n_channels)
 
 
 @torch.no_grad()
