@@ -17,6 +17,7 @@ from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import headline, in_plain_words, tiles
 from dina.report.examples import choose_queries, make_examples
+from dina.report.methods_section import methods_section
 from dina.report.recording_quality import what_was_decoded
 from dina.study.decoder_scores import Scored
 from dina.study.run_directory import Run, read_run
@@ -211,6 +212,17 @@ def test_who_reads_a_trained_network_is_said_beside_the_comparison(simulated_run
     assert ("Both read a network" in found, own in found) == (reads_too, not reads_too)
     who = "dina, dina before training and local encoding model" if reads_too else "dina and dina before training"
     assert any(f"are read by {who} alone:" in words for words in all_decoders(run).paragraphs)
+
+
+def test_a_pretrained_image_tower_is_said_wherever_the_page_says_what_was_learnt(simulated_run: Path, tmp_path: Path) -> None:
+    summary = read_run(simulated_run).summary
+    for fit, is_said in (({}, False), ({"pretrained_on": "8 recordings, 1,760 updates"}, True)):
+        write_json(tmp_path / "summary.json", {**summary, "fits": {"dina": fit}})
+        run = read_run(tmp_path)
+        asked, learnt = dict(in_plain_words(run))["What was asked"], str(methods_section(run).paragraphs)
+        assert ("its image tower was trained on other recordings" in asked, "other recordings have taught" in learnt) == (
+            is_said,
+        ) * 2
 
 
 def test_penalties_at_the_end_of_their_grid_are_named_beside_the_accuracies(simulated_run: Path, tmp_path: Path) -> None:

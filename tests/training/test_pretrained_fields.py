@@ -42,6 +42,7 @@ def test_the_image_tower_stays_as_it_was_pretrained_down_to_its_batch_statistics
     decoder = DinaDecoder("pretrained_fields", settings(image_tower=str(tower_file), map_channels=8), 0).fit(train, validation)
     kept = PretrainedTower.read(tower_file).weights
     assert decoder.history.n_epochs_done == 2
+    assert decoder.chosen["pretrained_on"].startswith("2 recordings, ")
     for name, tensor in decoder.towers.image_tower.state_dict().items():
         assert torch.equal(tensor, kept[name]), name
 

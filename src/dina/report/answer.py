@@ -7,7 +7,7 @@ from dina.figures.difference_words import p_words, points, points_interval
 from dina.figures.style import QUERIES, style_of
 from dina.figures.words import interval, percent
 from dina.report.copies import bound_in_words, copies_in_gallery
-from dina.report.network_readers import readers
+from dina.report.network_readers import is_pretrained, readers
 from dina.retrieval.evaluate import DecodingRow
 from dina.study.run_directory import Run
 from dina.study.shown_once import was_shown_once
@@ -61,6 +61,11 @@ def _asked(run: Run, row: DecodingRow | None) -> str:
     met = "The decoder has met none of these images before."
     if "dina" in readers(run):
         met = "The decoder has learnt from none of these images; which ones its network trained on photographs has met is not known."
+    elif is_pretrained(run):
+        met = (
+            "The decoder has learnt from none of these images; its image tower was trained on other recordings, of which none showed the same"
+            " pixels."
+        )
     return f"{among} was shown, if only the responses of {neurons}{f' ({where})' if where else ''} are known? {met}{rest}"
 
 

@@ -154,6 +154,8 @@ def _towers(first: Run, cite: _Cited) -> Iterable[str]:
         yield f"Predictions from these feature spaces were stacked by their errors on left-out images {cite('breiman')}: {used}."
         if "pursued_gabors" in spaces:
             yield f"Gabors were selected by matching pursuit {cite('mallat')}."
+    if "pretrained_on" in fit:
+        yield f"The image tower was trained on other recordings and not changed: {fit['pretrained_on']}."
     training = first.summary.get("training", {})
     if isinstance(training.get("epochs_done"), int):
         yield (

@@ -126,9 +126,8 @@ class Preset(Generic[Settings, Image, Neural]):
         Training pairs teach; validation pairs may choose between settings. Returns the prior with which a further recording can
         start (None without a closed form), and what validation chose.
         """
-        for each, recording in zip(towers, recordings, strict=True):
-            self.join(each, settings, None, recording)
-        return None, {}
+        chosen = [self.join(each, settings, None, recording) for each, recording in zip(towers, recordings, strict=True)]
+        return None, chosen[0] if len(chosen) == 1 else {}  # of several recordings, choices are not kept
 
     def join(
         self, towers: AlignedTowers[Image, Neural], settings: Settings, prior: NeuronPrior | None, recording: RecordingPairs
