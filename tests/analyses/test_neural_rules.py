@@ -168,6 +168,12 @@ def test_an_effect_inside_its_null_is_not_supported_by_its_size() -> None:
     assert verdict_of("functional_interactions", change(findings, "noise_shuffle", wide)).verdict == "cannot tell"
 
 
+def test_where_no_image_changes_its_rank_no_benefit_could_show() -> None:
+    verdict = verdict_of("functional_interactions", shuffled(0.0, spread=0.0))
+    assert verdict.verdict == "cannot tell"
+    assert "same rank" in verdict.reason
+
+
 def test_trials_read_at_chance_say_nothing_about_interactions() -> None:
     verdict = verdict_of("functional_interactions", change(shuffled(0.0), "noise_shuffle", found("intact_top1", 0.025)))
     assert verdict.verdict == "cannot tell"

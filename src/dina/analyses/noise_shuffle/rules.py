@@ -22,6 +22,8 @@ def interactions_contribute(found: Found) -> tuple[Answer, str]:
     if nothing:
         return "cannot tell", nothing
     knowing, removed = found[KNOWING], 1 - found[LEFT].value
+    if knowing.low == 0 == knowing.high:
+        return "cannot tell", "Every image has the same rank with and without noise correlations, so no benefit could show."
     much, little = MARGIN * removed, MARGIN * removed**2
     where = f"Learning noise correlations changes the log rank by {says(knowing.negated())} nats (negative: better)"
     where += f". Shuffling training trials removes {100 * removed:.0f}\u202f% of them" if removed < 1 else ""
