@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from dina.checks import DataError
 from dina.recordings.file_places import file_inside
-from dina.recordings.stored_numbers import read_npy
+from dina.recordings.stored_numbers import check_hdf5_dataset, read_npy
 
 SMALL, LARGE = np.arange(6.0).reshape(2, 3), np.arange(300_000.0).reshape(2, 150_000)  # more than a mebibyte is mapped
 
@@ -44,3 +45,19 @@ def test_a_name_stays_in_its_folder_whatever_links_there_are(tmp_path: Path) -> 
     for name in ("meta/out", "meta/out/x.npy", "meta/in/out/x.npy", "../other", "meta/../../other", str(outside)):
         with pytest.raises(DataError, match="leads out of m1"):
             file_inside(folder, name)
+
+
+@pytest.mark.parametrize("user_block", [0, 512])
+def test_words_that_claim_to_be_longer_than_their_file_are_refused_before_they_take_memory(
+    tmp_path: Path, user_block: int
+) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", userblock_size=user_block) as file:
+        offset = file.create_dataset("words", data=np.array([["a", "b" * 200], ["", "x"]], object)).id.get_offset()
+    with h5py.File(path) as file:
+        check_hdf5_dataset(file["words"], path)
+    content = bytearray(path.read_bytes())
+    content[offset + 16 : offset + 20] = (2**30).to_bytes(4, "little")
+    path.write_bytes(content)
+    with h5py.File(path) as file, pytest.raises(DataError, match="longer than the file"):
+        check_hdf5_dataset(file["words"], path)

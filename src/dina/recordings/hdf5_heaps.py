@@ -4,6 +4,9 @@ import mmap
 from contextlib import ExitStack
 from pathlib import Path
 
+import h5py
+import numpy as np
+
 from dina.checks import DataError
 
 _HEAP = b"GCOL\x01\0\0\0"
@@ -36,3 +39,24 @@ def check_hdf5_heaps(path: Path, content: bytes | mmap.mmap | None = None) -> No
                         f"{path.name} is damaged or unfinished where it keeps words of varying length. Copy it again."
                     )
             begin = content.find(_HEAP, begin + 8)
+
+
+def check_word_lengths(dataset: h5py.Dataset, path: Path) -> None:
+    """Refuse words of varying length that claim to be longer than the file: HDF5 would take so much memory before it looks.
+
+    Only words that lie in one piece of a file on disk are looked at; each is stored as its length in 4 bytes and its place.
+
+    Raises
+    ------
+    DataError
+        If a word claims more bytes than the file has, or words are stored otherwise.
+    """
+    offset, file = dataset.id.get_offset(), Path(dataset.file.filename)
+    if offset is None or not dataset.size or not file.is_file():
+        return
+    n_bytes = dataset.id.get_storage_size()
+    if n_bytes % dataset.size == 0 and n_bytes // dataset.size > 4:
+        words = np.fromfile(file, np.uint8, n_bytes, offset=offset)
+        if words.size == n_bytes and words.reshape(dataset.size, -1)[:, :4].copy().view("<u4").max() <= file.stat().st_size:
+            return
+    raise DataError(f"{path.name}: {dataset.name} holds words that claim to be longer than the file. Copy it again.")

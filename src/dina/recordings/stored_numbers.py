@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
 from dina.checks import DataError, check_numeric
+from dina.recordings.hdf5_heaps import check_word_lengths
 
 _LARGEST_ID = 2**31  # far above any number of images; beyond it a float no longer counts in ones
 # Largest array accepted, far above any recording and far below what exhausts a disk.
@@ -220,6 +221,7 @@ def _check_text(dataset: h5py.Dataset, path: Path) -> None:
     """Refuse anything of variable length but words, and more words than memory should hold; they are counted piece by piece."""
     if h5py.check_string_dtype(dataset.dtype) is None:
         raise DataError(f"{path.name}: {dataset.name} has rows of unequal length or records; store numbers or words.")
+    check_word_lengths(dataset, path)
     at_once = max(1, _READ_AT_ONCE // max(1, dataset.file.id.get_filesize()))
     n_bytes = (dataset.size or 0) * _WORD_BYTES
     *outer, length = dataset.shape or (1,)
