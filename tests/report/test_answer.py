@@ -11,6 +11,7 @@ import xarray as xr
 from PIL import Image
 
 from dina.artifacts import write_dataset, write_json
+from dina.figures.difference_words import points, points_interval
 from dina.figures.style import style_of
 from dina.report import examples
 from dina.report.accuracy import all_decoders
@@ -241,6 +242,16 @@ def test_the_headline_says_what_training_added(simulated_run: Path, tmp_path: Pa
     said = headline(with_difference(read_run(simulated_run), tmp_path, *difference))[1]
     assert "Before contrastive training, dina reached" in said
     assert f"so {says}" in said
+
+
+def test_the_headline_says_what_each_part_of_the_default_adds(simulated_run: Path) -> None:
+    run = read_run(simulated_run)
+    said, one = headline(run)[1], run.comparisons.sel(part="locality", queries="averaged")
+    top1 = {row.decoder: row.top1 for row in run.select("averaged")}
+    value, low, high = (float(one[f"part_top1_{name}"]) for name in ("difference", "low", "high"))
+    assert value == pytest.approx(top1["encoding_local"] - top1["encoding_global"])
+    assert f"receptive field for every neuron: {points(value)} ({points_interval(low, high)})" in said
+    assert "noise that neurons share" not in said  # no decoder without it was fitted
 
 
 def gallery_of(thumbnails: np.ndarray) -> xr.Dataset:

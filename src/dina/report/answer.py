@@ -17,6 +17,13 @@ LIMITS = (
     " all that they hold. Decoding well does not say what the brain uses."
 )
 PER_INTERVAL = "Of 100 intervals made in this way, about 95 hold the accuracy for all images of this kind, from the same neurons."
+# What each part of the preset `default` is, for readers who have not read the method; training has a sentence of its own.
+PARTS = {
+    "likelihood": "comparing responses that are predicted from each image, instead of images that are predicted from a response",
+    "locality": "a receptive field for every neuron",
+    "noise": "a model of noise that neurons share",
+    "features": "further feature spaces",
+}
 RULES = "Verdicts follow written rules, some of which were changed after a result was seen."
 
 
@@ -141,7 +148,11 @@ def headline(run: Run) -> list[str]:
         f"From {whose}, the decoder dina names the right image out of {dina.n_gallery} in {percent(dina.top1)} of cases"
         f" (95\u202f% interval {interval(dina.top1_low, dina.top1_high)}); guessing would give {percent(dina.chance_top1)}."
     ]
-    against = [text for text in (_against_rival(run, rows), _gained(run, rows), _against_observer(run, rows, dina)) if text]
+    against = [
+        text
+        for text in (_against_rival(run, rows), _of_parts(run, dina), _gained(run, rows), _against_observer(run, rows, dina))
+        if text
+    ]
     return [*sentences, " ".join([*against, "" if once else _single_trials(run)]).strip()]
 
 
@@ -210,6 +221,20 @@ def _gained(run: Run, rows: list[DecodingRow]) -> str:
     return (
         f"{sentence}: training changed this by {points(value)} (95\u202f% interval of after − before: {between}), so {verdict}."
     )
+
+
+def _of_parts(run: Run, dina: DecodingRow) -> str:
+    """Say what each part of the preset `default` gives, where decoders with and without it were fitted."""
+    found = run.comparisons
+    if dina.preset != "default" or found is None or "part" not in found.coords:
+        return ""
+    said = []
+    for part, words in PARTS.items():
+        one = found.sel(part=part, queries=run.main_queries) if part in found["part"].to_numpy() else None
+        if one is not None and math.isfinite(value := float(one["part_top1_difference"])):
+            ends = points_interval(float(one["part_top1_low"]), float(one["part_top1_high"]))
+            said.append(f"{words}: {points(value)} ({ends})")
+    return f"What single parts add, decoders with and without them compared query by query: {'; '.join(said)}." if said else ""
 
 
 def _difference(run: Run, other: str) -> tuple[float, float, float]:

@@ -33,6 +33,14 @@ COMPARED = "dina"
 MEASURES = ("top1", "top5", "mean_log_rank", "median_rank")
 # Shown for every run; other decoders that score the same in several runs are shown once.
 OF_EVERY_RUN = (COMPARED, BEFORE_TRAINING)
+# Part of the preset `default` → decoder without it, and decoder with it and all else alike or nearly so.
+PARTS = {
+    "likelihood": ("ridge", "encoding_global"),
+    "locality": ("encoding_global", "encoding_local"),
+    "noise": ("encoding_independent", "encoding_local"),
+    "features": ("encoding_local", BEFORE_TRAINING),
+    "training": (BEFORE_TRAINING, COMPARED),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +48,8 @@ class JudgedDecoders:
     """A row per decoder, kind of query and direction; accuracy against gallery size; and paired differences dina − rival.
 
     ``gallery_size`` has the axes (decoder, queries, gallery_size) and is None where nothing could be scored; ``comparisons``
-    has the axes (rival, queries) and is None without dina. Of several folds there is no ``gallery_size``.
+    has the axes (rival, queries), in variables ``part_…`` (part, queries) for what each of `PARTS` gives, and is None without
+    dina. Of several folds there is no ``gallery_size``.
     """
 
     __repr__ = brief
@@ -135,15 +144,21 @@ def _gallery_sizes(forwards: Mapping[tuple[str, str], Retrieval], seed: int) -> 
 def _comparisons(
     decoders: Sequence[DecoderScores], forwards: Mapping[tuple[str, str], Ranks], seed: int, n_resamples: int
 ) -> xr.Dataset | None:
-    """Compare dina with every rival on the same queries."""
+    """Compare dina with every rival on the same queries, and decoders with and without each of `PARTS`."""
     rivals = [decoder for decoder in decoders if decoder.decoder != COMPARED]
     if not rivals or not any(name == COMPARED for name, _ in forwards):
         return None
     pairs = [[(forwards.get((COMPARED, kind)), forwards.get((one.decoder, kind))) for kind in QUERY_KINDS] for one in rivals]
     values = _paired_differences(pairs, [one.reads for one in rivals], seed, n_resamples)
     variables = {name: (("rival", "queries"), array) for name, array in values.items()}
-    names = {"rival": np.array([one.decoder for one in rivals], dtype=object), "queries": np.array(QUERY_KINDS, dtype=object)}
-    return xr.Dataset(variables, coords=names, attrs={"meaning": "dina minus rival, image from response, paired by query"})
+    steps = [
+        [(forwards.get((after, kind)), forwards.get((before, kind))) for kind in QUERY_KINDS] for before, after in PARTS.values()
+    ]
+    of_parts = _paired_differences(steps, ["images"] * len(PARTS), seed, n_resamples, ("top1",))
+    variables |= {f"part_{name}": (("part", "queries"), array) for name, array in of_parts.items()}
+    names = {"rival": [one.decoder for one in rivals], "queries": QUERY_KINDS, "part": list(PARTS)}
+    coordinates = {axis: np.array(words, dtype=object) for axis, words in names.items()}
+    return xr.Dataset(variables, coords=coordinates, attrs={"meaning": "dina minus rival, image from response, paired by query"})
 
 
 def _paired_differences(
