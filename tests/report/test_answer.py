@@ -250,7 +250,7 @@ def test_the_headline_says_what_each_part_of_the_default_adds(simulated_run: Pat
     top1 = {row.decoder: row.top1 for row in run.select("averaged")}
     value, low, high = (float(one[f"part_top1_{name}"]) for name in ("difference", "low", "high"))
     assert value == pytest.approx(top1["encoding_local"] - top1["encoding_global"])
-    assert f"receptive field for every neuron: {points(value)} ({points_interval(low, high)})" in said
+    assert f"by {points(value)} ({points_interval(low, high)}) with a receptive field" in said
     assert "noise that neurons share" not in said  # no decoder without it was fitted
 
 

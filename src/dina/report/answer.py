@@ -19,10 +19,10 @@ LIMITS = (
 PER_INTERVAL = "Of 100 intervals made in this way, about 95 hold the accuracy for all images of this kind, from the same neurons."
 # What each part of the preset `default` is, for readers who have not read the method; training has a sentence of its own.
 PARTS = {
-    "likelihood": "comparing responses that are predicted from each image, instead of images that are predicted from a response",
-    "locality": "a receptive field for every neuron",
-    "noise": "a model of noise that neurons share",
-    "features": "further feature spaces",
+    "likelihood": "where responses are predicted from images, and not images from responses",
+    "locality": "with a receptive field for every neuron",
+    "noise": "with a model of the noise that neurons share",
+    "features": "with further feature spaces",
 }
 RULES = "Verdicts follow written rules, some of which were changed after a result was seen."
 
@@ -233,8 +233,9 @@ def _of_parts(run: Run, dina: DecodingRow) -> str:
         one = found.sel(part=part, queries=run.main_queries) if part in found["part"].to_numpy() else None
         if one is not None and math.isfinite(value := float(one["part_top1_difference"])):
             ends = points_interval(float(one["part_top1_low"]), float(one["part_top1_high"]))
-            said.append(f"{words}: {points(value)} ({ends})")
-    return f"What single parts add, decoders with and without them compared query by query: {'; '.join(said)}." if said else ""
+            said.append(f"by {points(value)} ({ends}) {words}")
+    how = "decoders with and without the part, query by query, 95\u202f% intervals"
+    return f"Part by part, accuracy changes {'; '.join(said)} ({how})." if said else ""
 
 
 def _difference(run: Run, other: str) -> tuple[float, float, float]:
