@@ -8,6 +8,7 @@ import pytest
 
 from dina.checks import DataError
 from dina.recordings.file_places import file_inside
+from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.stored_numbers import check_hdf5_dataset, read_npy
 
 SMALL, LARGE = np.arange(6.0).reshape(2, 3), np.arange(300_000.0).reshape(2, 150_000)  # more than a mebibyte is mapped
@@ -61,3 +62,21 @@ def test_words_that_claim_to_be_longer_than_their_file_are_refused_before_they_t
     path.write_bytes(content)
     with h5py.File(path) as file, pytest.raises(DataError, match="longer than the file"):
         check_hdf5_dataset(file["words"], path)
+
+
+@pytest.mark.parametrize(("user_block", "from_node", "place"), [(0, 0, 16), (512, 0, 16), (0, -1, 32)])
+def test_a_group_whose_list_of_entries_leads_back_to_itself_is_refused(
+    tmp_path: Path, user_block: int, from_node: int, place: int
+) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", userblock_size=user_block) as file:
+        for number in range(1000):  # more than fit into one node
+            file.create_group(f"{number}")
+    check_hdf5_damage(path)
+    content = bytearray(path.read_bytes())
+    levels = [at for at in range(len(content)) if content[at : at + 4] == b"TREE" and (place == 16 or content[at + 5] > 0)]
+    node = levels[from_node]
+    content[node + place : node + place + 8] = (node - user_block).to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="leads back to itself"):
+        check_hdf5_damage(path)

@@ -12,7 +12,7 @@ from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
 from scipy.sparse import csc_array, issparse
 
 from dina.checks import DataError
-from dina.recordings.hdf5_heaps import check_hdf5_heaps
+from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.matlab_5 import check_matlab_5
 from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry
 
@@ -172,7 +172,7 @@ def _fill(stored: Any, where: str, path: Path) -> np.ndarray:
 
 def _read_version_7_3(path: Path, variables: Sequence[str]) -> dict[str, Any]:
     content, source = {}, _Source(path)
-    check_hdf5_heaps(path)
+    check_hdf5_damage(path)
     with h5py.File(path, "r") as file:
         for name, fields in _fields_by_variable(variables).items():
             if name in file:

@@ -23,7 +23,7 @@ import xarray as xr
 from dina.artifacts import atomic_path
 from dina.checks import DataError
 from dina.large_arrays import LARGE, blocks_of, large_zeros
-from dina.recordings.hdf5_heaps import check_hdf5_heaps
+from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
 
 _CHECKSUM = "content_sha256"
@@ -97,7 +97,7 @@ def _refuse_foreign(path: Path) -> NoReturn:
 
 
 def _read_netcdf(path: Path) -> dict[str, xr.Dataset]:
-    check_hdf5_heaps(path)
+    check_hdf5_damage(path)
     with h5py.File(path, "r") as file:
         check_hdf5_contents(file, path)
         if _CHECKSUM not in file.attrs:  # asked before other people's arrays are loaded

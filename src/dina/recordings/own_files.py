@@ -9,7 +9,7 @@ import scipy.io
 from jaxtyping import Shaped
 
 from dina.checks import DataError
-from dina.recordings.hdf5_heaps import check_hdf5_heaps
+from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.hdf5_objects import follow, groups_below, read_array
 from dina.recordings.mat_file import SEVERAL, field, read_mat
 from dina.recordings.stored_numbers import MAX_BYTES, read_npy
@@ -68,7 +68,7 @@ def _named(path: Path, variable: str | None) -> object:
         if not content:
             raise _unknown(path, variable, _names_in_mat(path))
         return field(content, variable or "", path, "Correct variable in the .toml that names it.")
-    check_hdf5_heaps(path)
+    check_hdf5_damage(path)
     with h5py.File(path, "r") as file:
         if variable is None or not isinstance(follow(file, variable, path), h5py.Dataset):
             groups = groups_below(file["/"], path)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
 from dina.checks import DataError, check_numeric
-from dina.recordings.hdf5_heaps import check_word_lengths
+from dina.recordings.hdf5_damage import check_word_lengths
 
 _LARGEST_ID = 2**31  # far above any number of images; beyond it a float no longer counts in ones
 # Largest array accepted, far above any recording and far below what exhausts a disk.

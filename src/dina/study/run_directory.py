@@ -19,7 +19,7 @@ from dina.analyses import AnalysisResult
 from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.data.splits import Split
-from dina.recordings.hdf5_heaps import check_hdf5_heaps
+from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.stored_numbers import check_hdf5_contents
 from dina.retrieval.evaluate import DecodingRow
 from dina.safe_words import table_text
@@ -313,7 +313,7 @@ class Run:
     def _load(self, name: str) -> xr.Dataset:
         content = self.files.read(name)
         try:
-            check_hdf5_heaps(self.path / name, content)
+            check_hdf5_damage(self.path / name, content)
         except DataError as error:
             reason = "it is damaged where it keeps words of varying length"
             raise DataError(f"{self.path / name} cannot be read ({reason}). {self._AGAIN}") from error

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from dina.checks import DataError
-from dina.recordings.hdf5_heaps import check_hdf5_heaps
+from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.hdf5_objects import follow, follow_reference, groups_below, read_array, word_of
 from dina.recordings.layout import RecordingLayout, read_image_files
 from dina.recordings.nwb_series import MOST_TIMES, name_of_series, read_behaviour, times_of
@@ -123,7 +123,7 @@ def read(
 def _opened(path: Path) -> Iterator[h5py.File]:
     """Open the file; whatever a damaged one makes the library raise becomes a sentence."""
     try:
-        check_hdf5_heaps(path)
+        check_hdf5_damage(path)
         with h5py.File(path, "r") as file:
             version = word_of(file.attrs.get("nwb_version", ""))
             if not version.startswith("2"):
