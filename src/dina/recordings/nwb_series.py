@@ -9,6 +9,7 @@ from jaxtyping import Float
 from dina.checks import DataError
 from dina.recordings.hdf5_objects import follow, groups_below, read_array
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows
+from dina.recordings.stored_numbers import check_hdf5_dataset
 
 MOST_TIMES = 2**26  # a day and more at 500 per second
 # name of a series → covariate
@@ -69,9 +70,10 @@ def times_of(series: h5py.Group, n: int, path: Path) -> Float[np.ndarray, "time"
         return times.astype(np.float64)
     start = follow(series, "starting_time", path)
     rate = float(start.attrs.get("rate", 0)) if isinstance(start, h5py.Dataset) else 0.0
-    if not rate > 0:
+    if not (isinstance(start, h5py.Dataset) and rate > 0):
         raise DataError(f"{path.name}: {series.name} must have timestamps, or a starting_time with a rate; it has neither.")
-    return float(start[()]) + np.arange(n) / rate  # type: ignore[index]
+    check_hdf5_dataset(start, path)
+    return float(start[()]) + np.arange(n) / rate
 
 
 def name_of_series(group: h5py.Group) -> str:

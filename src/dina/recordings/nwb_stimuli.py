@@ -172,6 +172,7 @@ def _from_series(series: h5py.Group, name: str, path: Path, notes: list[str]) ->
     images, onsets = read_array(series, "data", path), read_array(series, "timestamps", path)
     start = follow(series, "starting_time", path)
     if onsets is None and images is not None and isinstance(start, h5py.Dataset) and float(start.attrs.get("rate", 0)) > 0:
+        check_hdf5_dataset(start, path)
         onsets = float(start[()]) + np.arange(len(images)) / float(start.attrs["rate"])
     onsets, images = _checked(onsets, images, name, path)
     if len(images) > 1 and float((images[1:] == images[:-1]).mean()) > 0.5:

@@ -342,8 +342,7 @@ def _where(columns: Mapping[str, np.ndarray], where: Mapping[str, str], n: int, 
 def _subject(file: h5py.File, path: Path) -> dict[str, str]:
     facts = {}
     for fact, name in (("animal", "subject_id"), ("species", "species")):
-        entry = follow(file, f"general/subject/{name}", path)
-        word = word_of(entry[()]).strip() if isinstance(entry, h5py.Dataset) and entry.shape == () else ""
+        word = word_of(read_array(file, f"general/subject/{name}", path)).strip()
         if word:
             facts[fact] = _SPECIES.get(word.lower(), word)
     return facts
@@ -356,8 +355,7 @@ def _imaging(series: h5py.Group, path: Path) -> dict[str, str]:
     plane = follow(regions, "imaging_plane", path) if isinstance(regions, h5py.Group) else None
     facts = {}
     for fact, name in (("area", "location"), ("indicator", "indicator")):
-        entry = follow(plane, name, path) if isinstance(plane, h5py.Group) else None
-        word = word_of(entry[()]).strip() if isinstance(entry, h5py.Dataset) and entry.shape == () else ""
+        word = word_of(read_array(plane, name, path)).strip() if isinstance(plane, h5py.Group) else ""
         if word and word.lower() not in ("unknown", "n.a.", "none"):
             facts[fact] = word
     return facts
