@@ -118,5 +118,7 @@ def _draws(entries: Sequence[Entry], name: str, seeds: Sequence[int]) -> dict[st
 
 
 def _cell(draws: np.ndarray, digits: int, sign: str = "") -> str:
+    if np.isnan(draws[0]):  # single trials of averages
+        return "–"
     low, high = percentile_interval(draws[1:])
     return f"{draws[0]:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
