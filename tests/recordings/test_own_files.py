@@ -210,3 +210,19 @@ def test_descriptions_of_files_in_one_folder_have_names_of_their_own(tmp_path: P
     assert [each.name for each in found] == ["monday", "tuesday", tmp_path.name]
     assert read(alone / "session7.toml").name == "session7"
     assert [each.image_set for each in found] == ["monday", "tuesday", tmp_path.name]
+
+
+def test_a_table_without_variable_has_its_usual_name_in_the_one_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", pics=STIMULI, responses=RESPONSES, stimulus_id=IDS)
+    (tmp_path / "a.toml").write_text(
+        'file = "a.npz"\n[images]\nvariable = "pics"\naxes = ["height", "width", "stimulus"]\n[responses]\naxes = ["neuron", "trial"]\n'
+        "[stimulus_id]\nindex_base = 1\n"
+    )
+    assert read(tmp_path / "a.toml").n_trials == len(IDS)
+
+
+def test_axes_are_doubted_although_ids_count_from_1_and_nobody_says_so(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=STIMULI, responses=RESPONSES, stimulus_id=IDS)
+    (tmp_path / "a.toml").write_text('file = "a.npz"\n[responses]\naxes = ["neuron", "trial"]\n')
+    with pytest.raises(DataError, match=r"axes = \[.height., .width., .stimulus.\]"):
+        read(tmp_path / "a.toml")

@@ -1,5 +1,6 @@
 """Which axis of stored images is which: as stated, or the usual ones unless these are in doubt."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ def arrange_images(
     axes: tuple[ImageAxis, ...] | None,
     size: tuple[int | None, int | None],
     path: Path,
-    named: int | None,
+    named: Collection[int],
 ) -> Shaped[np.ndarray, "stimulus channel height width"]:
     """Return stored images as (stimulus, channel, height, width).
 
@@ -32,7 +33,7 @@ def arrange_images(
     path
         Of the file, for messages.
     named
-        How many images trials name; None if unknown.
+        How many images trials may name; empty if unknown.
 
     Raises
     ------
@@ -67,7 +68,11 @@ def arrange_images(
 
 
 def _image_axes(
-    stored: np.ndarray, axes: tuple[ImageAxis, ...] | None, size: tuple[int | None, int | None], path: Path, named: int | None
+    stored: np.ndarray,
+    axes: tuple[ImageAxis, ...] | None,
+    size: tuple[int | None, int | None],
+    path: Path,
+    named: Collection[int],
 ) -> tuple[ImageAxis, ...]:
     if axes is not None:
         known = ({"stimulus", "height", "width"}, {"stimulus", "height", "width", "channel"}, {"stimulus", "pixel"})
@@ -89,16 +94,18 @@ def _image_axes(
     )
 
 
-def _unless_doubtful(stored: np.ndarray, usual: tuple[ImageAxis, ...], path: Path, named: int | None) -> tuple[ImageAxis, ...]:
+def _unless_doubtful(
+    stored: np.ndarray, usual: tuple[ImageAxis, ...], path: Path, named: Collection[int]
+) -> tuple[ImageAxis, ...]:
     """Return the usual axes, unless a later axis has as many entries as there are images, or looks as if it had."""
-    others = [at for at, n in enumerate(stored.shape) if at and n == named and not (usual[at] == "channel" and n in (1, 3))]
+    others = [at for at, n in enumerate(stored.shape) if at and n in named and not (usual[at] == "channel" and n in (1, 3))]
     if not others and not (stored.ndim == 3 and stored.shape[2] > 4 * max(stored.shape[:2])):
         return usual
     at = others[-1] if others else 2
     rest = [axis for axis in usual if axis != "stimulus"]
     proposal = ", ".join(f'"{axis}"' for axis in (*rest[:at], "stimulus", *rest[at:]))
     why = (
-        f"and trials name {named} images, as many as axis {at + 1} has"
+        f"and trials name {stored.shape[at]} images, as many as axis {at + 1} has"
         if others
         else "which looks like height x width x number of images"
     )

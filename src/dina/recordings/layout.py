@@ -123,38 +123,42 @@ def read_layout(path: Path) -> RecordingLayout:
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
     if isinstance(content.get("file"), str):
-        _name_variables(content)
-    for table in content.values():
-        if isinstance(table, dict) and "variable" in table and isinstance(content.get("file"), str):
-            table.setdefault("file", content["file"])
+        _name_variables(content, content["file"])
     return check_settings(RecordingLayout, content, of=path.name)
 
 
-def _name_variables(content: dict[str, Any]) -> None:
-    """Let the arrays of one file have their usual names there, where no other is stated."""
-    if any(isinstance(table, dict) and "variable" in table for table in content.values()):
-        return
+def _name_variables(content: dict[str, Any], file: str) -> None:
+    """Let arrays lie in the one file, under their usual names, where their tables state neither file nor variable."""
     responses = content.get("responses")
     axes = responses.get("axes") if isinstance(responses, dict) else None
     by_stimulus = isinstance(axes, list) and "stimulus" in axes
     for name in ("images", "responses", *(() if by_stimulus else ("stimulus_id",))):
         table = content.setdefault(name, {})
         if isinstance(table, dict) and "file" not in table:
-            table["variable"] = name
+            table.setdefault("variable", name)
+    for table in content.values():
+        if isinstance(table, dict) and "variable" in table:
+            table.setdefault("file", file)
 
 
-def _count_named(folder: Path, layout: RecordingLayout) -> int | None:
-    """Count the images that trials name, shown or not: the largest id, or the stimulus axis of the responses; None if unknown."""
+def _count_named(folder: Path, layout: RecordingLayout) -> tuple[int, ...]:
+    """Return how many images trials may name, shown or not: by the largest id, or the stimulus axis of the responses; () if unknown.
+
+    Ids that never say 0 may count from 1, stated or not.
+    """
     ids, axes = folder / (layout.stimulus_id.file or "stimulus_id.npy"), layout.responses.axes
     if ids.is_file() and (axes is None or "trial" in axes or layout.stimulus_id.file):
         known = to_index("stimulus_id", read_variable(ids, layout.stimulus_id.variable))
         known = known[~np.isin(known, layout.stimulus_id.drop)]
-        return int(known.max()) + 1 - layout.stimulus_id.index_base if known.size else None
+        if not known.size:
+            return ()
+        most = int(known.max())
+        return (most,) if layout.stimulus_id.index_base == 1 else (most + 1,) if known.min() < 1 else (most + 1, most)
     responses = folder / layout.responses.file
     if axes is None or "stimulus" not in axes or not responses.is_file():
-        return None
+        return ()
     shape = read_variable(responses, layout.responses.variable).shape
-    return int(shape[axes.index("stimulus")]) if len(shape) == len(axes) else None
+    return (int(shape[axes.index("stimulus")]),) if len(shape) == len(axes) else ()
 
 
 def read_image_files(
@@ -272,6 +276,7 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         keep &= ~absent
     if not keep.any():
         raise DataError(f"No trials left: all {len(keep)} are absent or were dropped by [stimulus_id] drop. Check both.")
+    ids = _to_base_0(ids, keep, stimulus, n_images)
     if not keep.all():
         responses, ids, presentations = responses[keep], ids[keep], presentations[keep]
     kept_trials, kept_neurons = _settle_missing(responses, table.missing, notes)
@@ -281,8 +286,7 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
     if layout[0] == "trial":
         keep[keep] = kept_trials
     stored_trials = keep if layout[0] == "trial" else keep[:0]
-    stimulus_id = _to_base_0(ids[kept_trials], stimulus)
-    return Trials(responses, stimulus_id, presentations[kept_trials], stored_trials, kept_neurons, tuple(notes))
+    return Trials(responses, ids[kept_trials], presentations[kept_trials], stored_trials, kept_neurons, tuple(notes))
 
 
 def _response_axes(stored: np.ndarray, table: _ResponsesTable) -> tuple[_ResponseAxis, ...]:
@@ -372,10 +376,19 @@ def _settle_missing(responses: np.ndarray, missing: _Missing, notes: list[str]) 
     return trials, neurons
 
 
-def _to_base_0(ids: np.ndarray, stimulus: _StimulusTable) -> np.ndarray:
-    if stimulus.index_base == 1 and ids.min() < 1:
-        first = int(np.argmin(ids))
+def _to_base_0(ids: np.ndarray, keep: np.ndarray, stimulus: _StimulusTable, n_images: int) -> np.ndarray:
+    """Return ids that count from 0; refused are those of kept trials that name no image, in numbers as they are stored."""
+    if stimulus.index_base == 1 and ids[keep].min() < 1:
+        first = int(np.argmin(np.where(keep, ids, 1)))
         raise DataError(
             f"stimulus_id must be at least 1 with index_base = 1; got {int(ids[first])} at trial {first}. Set index_base = 0."
+        )
+    outside = keep & (ids > n_images)
+    if stimulus.index_base == 1 and outside.any():
+        first = int(np.argmax(outside))
+        raise DataError(
+            f"stimulus_id must run from 1 to {n_images} for {n_images} images, as index_base = 1 says; got {int(ids[first])} at trial"
+            f" {first} ({int(outside.sum())} of {len(ids)} trials are outside). If it is the grey screen, say drop = [{int(ids[first])}]"
+            " under [stimulus_id], the id as stored; else give all images."
         )
     return np.asarray(ids - stimulus.index_base)

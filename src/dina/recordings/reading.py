@@ -11,6 +11,7 @@ import numpy as np
 from dina.checks import DataError, check_choice
 from dina.recordings.description import DESCRIPTION, check_options, find_description, options_for_files
 from dina.recordings.formats import FORMATS
+from dina.recordings.formats.stringer2018 import CONDITIONS
 from dina.recordings.home_folder import expand_home
 from dina.recordings.oddities import find_oddities
 from dina.recordings.recording import Recording
@@ -94,6 +95,11 @@ def _say_near(folder: Path) -> str:
     if not below:
         return ""
     others = f" (the first of {len(below)})" if len(below) > 1 else ""
+    if below[0].suffix == ".mat" and not below[0].stem.startswith(tuple(CONDITIONS)):
+        return (
+            f"{below[0].name}{others} in it is a .mat of your own: put a recording.toml beside it, with file = {below[0].name!r} and"
+            " variable = … under [images], [responses] and [stimulus_id]. "
+        )
     return f"{below[0]}{others}, one level down, looks like one: give that path. "
 
 

@@ -52,7 +52,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "grey screen undeclared": (
         {"stimulus_id": np.r_[IDS[:-1], 6] + 1},
         toml("[stimulus_id]\nindex_base = 1"),
-        r"got 6 at trial 11.*Drop trials of the grey screen .drop under .stimulus_id. of a recording\.toml",
+        r"from 1 to 6 for 6 images.*got 7 at trial 11 \(1 of 12.*drop = \[7\] under \[stimulus_id\], the id as stored",
     ),
     "all trials dropped": ({"stimulus_id": np.full(12, 7)}, toml("[stimulus_id]\ndrop = [7]"), "No trials left: all 12"),
     "stimuli and images differ": (

@@ -227,3 +227,9 @@ def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> No
         (tmp_path / name).touch()
         with pytest.raises(DataError, match=rf"{found}( \(the first of 2\))?, one level down, looks like one: give that path"):
             read(tmp_path)
+
+
+def test_a_folder_around_a_mat_of_ones_own_is_told_what_to_write_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "session7.mat").touch()
+    with pytest.raises(DataError, match=r"put a recording\.toml beside it, with file = 'session7\.mat' and variable = "):
+        read(tmp_path)

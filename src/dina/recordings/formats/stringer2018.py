@@ -186,7 +186,8 @@ def stimulus_set_of(name: str) -> str:
             return stimulus_set
     raise DataError(
         f"A Stringer 2018 file must be named <stimulus set>_<mouse>_<date>.mat, with one of {', '.join(CONDITIONS)}; got {name!r}."
-        " Keep its name in the deposit. A .mat of your own needs a recording.toml that names its variables."
+        " Keep its name in the deposit. A .mat of your own needs a recording.toml beside it: file = the name of the .mat, and"
+        " variable = … under [images], [responses] and [stimulus_id]."
     )
 
 

@@ -120,7 +120,7 @@ def read(
     )
     cells = np.concatenate([plane.is_cell for plane in planes])
     table = next((place / "neurons.csv" for place in (path, home, folder) if (place / "neurons.csv").is_file()), None)
-    position, red = (None, None) if table is None else read_neurons(table, len(cells), notes)
+    position, red = (None, None) if table is None else read_neurons(table, len(cells), notes, "region, cells and others,")
     reds = [plane.is_red for plane in planes if plane.is_red is not None]
     if red is None and len(reds) == len(planes):
         red = np.concatenate(reds)
