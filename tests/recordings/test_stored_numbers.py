@@ -9,7 +9,7 @@ import pytest
 from dina.checks import DataError
 from dina.recordings.file_places import file_inside
 from dina.recordings.hdf5_damage import check_hdf5_damage
-from dina.recordings.stored_numbers import check_hdf5_dataset, read_npy
+from dina.recordings.stored_numbers import check_attributes, check_hdf5_dataset, read_npy
 
 SMALL, LARGE = np.arange(6.0).reshape(2, 3), np.arange(300_000.0).reshape(2, 150_000)  # more than a mebibyte is mapped
 
@@ -80,3 +80,24 @@ def test_a_group_whose_list_of_entries_leads_back_to_itself_is_refused(
     path.write_bytes(content)
     with pytest.raises(DataError, match="leads back to itself"):
         check_hdf5_damage(path)
+
+
+@pytest.mark.parametrize("form", ["word", "words", "record"])
+def test_an_attribute_of_a_type_that_hdf5_does_not_know_is_refused_before_it_ends_the_process(tmp_path: Path, form: str) -> None:
+    path, word = tmp_path / "a.h5", h5py.string_dtype()
+    values = {
+        "word": "cat",
+        "words": np.array(["cat", "dog"], object),
+        "record": np.array([("cat", 1)], [("a", word), ("b", "i4")]),
+    }
+    with h5py.File(path, "w") as file:
+        file.attrs.create("animal", values[form], dtype=None if form == "record" else word)
+    with h5py.File(path) as file:
+        check_attributes(file, path)
+    content = path.read_bytes()
+    kind = content.index(
+        b"\x01\x01\x00\x10\x00\x00\x00", content.index(b"animal")
+    )  # a word of varying length: type, letters, size
+    path.write_bytes(content[:kind] + b"\x0c" + content[kind + 1 :])
+    with h5py.File(path) as file, pytest.raises(DataError, match="attribute animal of / is neither a word nor a list"):
+        check_attributes(file, path)

@@ -307,6 +307,11 @@ def test_analyses_that_nobody_asked_for_are_named_with_their_command(simulated_r
     assert power == "What more data would give – dina power RUN"
     assert maps == "Feature maps of images and of responses – dina interpret RUN feature_maps"
     assert not any("couplings" in said for said in others)
+    assert "Stimulus conditions – dina interpret RUN conditions --with RECORDING" in others
+    asked["attention_received"] = {"findings": [], "reason": "Attention is unknown. Fit towers with attention."}
+    write_json(tmp_path / "summary.json", {"interpretation": asked})
+    hubs = [said for said in analyses_not_asked(read_run(tmp_path)) if "most attended" in said]
+    assert hubs == ["Towers fitted without the most attended neurons – Attention is unknown. Fit towers with attention."]
     assert analyses_not_asked(read_run(simulated_run)) == ()  # it holds no towers
 
 

@@ -224,6 +224,7 @@ ANALYSES: dict[str, Analysis] = {
         "neural",
         "Do other neurons take the place of the most attended ones if towers are fitted without these?",
         is_slow=True,
+        needs_as="attention_received",
         title="Towers fitted without the most attended neurons",
         page="silenced_hubs_section",
     ),

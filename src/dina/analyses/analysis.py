@@ -110,6 +110,8 @@ class Analysis:
         Whether it fits towers again, synthesises images or runs other networks; it is then done only on request.
     reads_others
         Whether it reads recordings under other conditions, so that its answer holds for these only.
+    needs_as
+        Name of an analysis with the same needs; where that one could not be carried out, nor can this one. "" without one.
     former_name
         Its name in runs of earlier versions; "" where it never changed.
     """
@@ -122,6 +124,7 @@ class Analysis:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     is_slow: bool = False
     reads_others: bool = False
+    needs_as: str = ""
     former_name: str = ""
 
     @property

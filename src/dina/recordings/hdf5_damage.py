@@ -96,3 +96,11 @@ def check_word_lengths(dataset: h5py.Dataset, path: Path) -> None:
         if words.size == n_bytes and words.reshape(dataset.size, -1)[:, :4].copy().view("<u4").max() <= most:
             return
     raise DataError(f"{path.name}: {dataset.name} holds words that claim to be longer than the file. Copy it again.")
+
+
+def has_known_length(kind: h5py.h5t.TypeID) -> bool:
+    """Tell whether values of a type are no rows of varying length, or words or lists: of others HDF5 does not know how to read them."""
+    if isinstance(kind, h5py.h5t.TypeCompoundID):
+        return all(has_known_length(kind.get_member_type(at)) for at in range(kind.get_nmembers()))
+    _, _, version_and_class, bits, *_ = kind.encode()
+    return version_and_class & 0x0F != h5py.h5t.VLEN or bits & 0x0F in (0, 1)

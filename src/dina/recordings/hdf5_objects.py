@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from dina.checks import DataError
-from dina.recordings.stored_numbers import check_hdf5_dataset, check_hdf5_entry
+from dina.recordings.stored_numbers import check_attributes, check_hdf5_dataset, check_hdf5_entry
 
 _MOST_LINKS = 10  # one after the other
 _MOST_GROUPS = 20_000
@@ -42,7 +42,10 @@ def follow(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datase
         elif isinstance(link, h5py.HardLink):
             if place.get(part, getclass=True) is h5py.Group:
                 check_hdf5_entry(place, part, path)
-            place = place[part]
+                place = place[part]
+            else:
+                place = place[part]
+                check_attributes(place, path)
         else:
             raise DataError(
                 f"{path.name}: {place.name.rstrip('/')}/{part} lies in another file, and links out of a file are not followed."
@@ -100,6 +103,7 @@ def groups_below(group: h5py.Group, path: Path) -> list[h5py.Group]:
     DataError
         If there are more than any recording has.
     """
+    check_attributes(group, path)
     found, waiting, seen = [], [group], set()
     while waiting:
         within = waiting.pop()

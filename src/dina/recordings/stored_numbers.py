@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
 from dina.checks import DataError, check_numeric
-from dina.recordings.hdf5_damage import check_word_lengths
+from dina.recordings.hdf5_damage import check_word_lengths, has_known_length
 
 _LARGEST_ID = 2**31  # far above any number of images; beyond it a float no longer counts in ones
 # Largest array accepted, far above any recording and far below what exhausts a disk.
@@ -141,7 +141,7 @@ def check_hdf5_contents(group: h5py.Group, path: Path) -> None:
     """
     n_bytes, names = 0, {_address(group): group.name}
     groups = [group]
-    _check_attributes(group, path)
+    check_attributes(group, path)
     while groups:
         within = groups.pop()
         if within.name.count("/") > 20:
@@ -178,7 +178,7 @@ def check_hdf5_entry(group: h5py.Group, name: str, path: Path) -> h5py.HLObject:
     if isinstance(entry, h5py.Dataset):
         check_hdf5_dataset(entry, path)
     else:
-        _check_attributes(entry, path)
+        check_attributes(entry, path)
     return entry
 
 
@@ -203,15 +203,25 @@ def check_hdf5_dataset(dataset: h5py.Dataset, path: Path) -> None:
             f"{path.name}: {where} claims {dataset.nbytes / 2**30:.1f} GiB, but the file holds {stored} bytes of it."
             " The file is damaged or unfinished."
         )
-    _check_attributes(dataset, path)
+    check_attributes(dataset, path)
     if dataset.dtype.hasobject and not h5py.check_ref_dtype(dataset.dtype):
         _check_text(dataset, path)
 
 
-def _check_attributes(entry: h5py.HLObject, path: Path) -> None:
-    """Refuse an attribute of many words, each of which could be as long as the file."""
+def check_attributes(entry: h5py.HLObject, path: Path) -> None:
+    """Refuse an attribute of many words, each of which could be as long as the file, and one of a type that HDF5 does not know.
+
+    Raises
+    ------
+    DataError
+        In these cases.
+    """
     for name in entry.attrs:
         attribute = entry.attrs.get_id(name)
+        if not has_known_length(attribute.get_type()):
+            raise DataError(
+                f"{path.name}: attribute {name} of {entry.name} is neither a word nor a list. It is damaged; copy it again."
+            )
         n_words = prod(attribute.shape or ()) if h5py.check_string_dtype(attribute.dtype) else 1
         if n_words > 1 and n_words * entry.file.id.get_filesize() > MAX_BYTES:
             raise DataError(f"{path.name}: attribute {name} of {entry.name} holds {n_words} words. Store words as an array.")

@@ -103,5 +103,12 @@ def analyses_not_asked(run: Run) -> tuple[str, ...]:
     if not run.interpretation:
         return ("Everything on what carries the decoding – dina interpret RUN", *power)
     absent = [name for name, row in ANALYSES.items() if not {name, row.former_name} & set(run.interpretation)]
-    asked = (f"{ANALYSES[name].heading} – dina interpret RUN {name}" for name in absent)
-    return (*asked, *power)
+    return (*(f"{ANALYSES[name].heading} – {_how_to_ask(name, run)}" for name in absent), *power)
+
+
+def _how_to_ask(name: str, run: Run) -> str:
+    """Return the command that carries an analysis out, or why it cannot be."""
+    row, alike = ANALYSES[name], run.interpretation.get(ANALYSES[name].needs_as)
+    if alike is not None and alike.reason:
+        return alike.reason
+    return f"dina interpret RUN {name}{' --with RECORDING' if row.reads_others else ''}"

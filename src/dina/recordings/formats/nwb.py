@@ -20,7 +20,7 @@ from dina.recordings.onset_windows import Window, Windowed, average_in_windows, 
 from dina.recordings.pixel_values import settle_grey
 from dina.recordings.presentations import say_blank
 from dina.recordings.recording import Recording
-from dina.recordings.stored_numbers import check_hdf5_dataset
+from dina.recordings.stored_numbers import check_attributes, check_hdf5_dataset
 
 TRACE_WINDOW: Window = (0.0, 0.5)  # seconds after the onset, where none is stated
 SPIKE_WINDOW: Window = (0.0, 0.25)
@@ -125,6 +125,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         check_hdf5_damage(path)
         with h5py.File(path, "r") as file:
+            check_attributes(file, path)
             version = word_of(file.attrs.get("nwb_version", ""))
             if not version.startswith("2"):
                 found = "version 1" if "nwb_version" in file else f"version {version}" if version else "no version"
