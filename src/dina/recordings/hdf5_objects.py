@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from dina.checks import DataError
-from dina.recordings.stored_numbers import check_attributes, check_hdf5_dataset, check_hdf5_entry
+from dina.recordings.hdf5_contents import check_attributes, check_hdf5_dataset, check_hdf5_entry
 
 _MOST_LINKS = 10  # one after the other
 _MOST_GROUPS = 20_000

@@ -12,9 +12,10 @@ from scipy.io.matlab import MatlabFunction, MatlabOpaque, mat_struct
 from scipy.sparse import csc_array, issparse
 
 from dina.checks import DataError
+from dina.recordings.hdf5_contents import check_hdf5_dataset, check_hdf5_entry
 from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.matlab_5 import check_matlab_5
-from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_dataset, check_hdf5_entry
+from dina.recordings.stored_numbers import MAX_BYTES
 
 SEVERAL = "a cell array or several structs"  # what MATLAB calls these lists
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"

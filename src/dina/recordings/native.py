@@ -23,8 +23,9 @@ import xarray as xr
 from dina.artifacts import atomic_path
 from dina.checks import DataError
 from dina.large_arrays import LARGE, blocks_of, large_zeros
+from dina.recordings.hdf5_contents import check_hdf5_contents
 from dina.recordings.hdf5_damage import check_hdf5_damage
-from dina.recordings.stored_numbers import MAX_BYTES, check_hdf5_contents
+from dina.recordings.stored_numbers import MAX_BYTES
 
 _CHECKSUM = "content_sha256"
 _LEFT_AFTER_S = 3600.0

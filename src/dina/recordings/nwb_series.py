@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from dina.checks import DataError
+from dina.recordings.hdf5_contents import check_hdf5_dataset
 from dina.recordings.hdf5_objects import follow, groups_below, read_array
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows
-from dina.recordings.stored_numbers import check_hdf5_dataset
 
 MOST_TIMES = 2**26  # a day and more at 500 per second
 # name of a series → covariate

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from dina.checks import DataError
+from dina.recordings.hdf5_contents import check_hdf5_dataset
 from dina.recordings.hdf5_objects import follow, groups_below, read_array, word_of
 from dina.recordings.pictures import MAX_TOTAL_BYTES
 from dina.recordings.presentations import image_numbers
-from dina.recordings.stored_numbers import check_hdf5_dataset, to_float32
+from dina.recordings.stored_numbers import to_float32
 from dina.shapes import Images
 
 IMAGE_COLUMNS = ("frame", "image_index", "image_name", "image", "stimulus_id")

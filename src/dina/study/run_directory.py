@@ -19,8 +19,8 @@ from dina.analyses import AnalysisResult
 from dina.artifacts import write_dataset, write_json, write_text
 from dina.checks import DataError
 from dina.data.splits import Split
+from dina.recordings.hdf5_contents import check_hdf5_contents
 from dina.recordings.hdf5_damage import check_hdf5_damage
-from dina.recordings.stored_numbers import check_hdf5_contents
 from dina.retrieval.evaluate import DecodingRow
 from dina.safe_words import table_text
 from dina.short_words import brief

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from dina.checks import DataError
+from dina.recordings.hdf5_contents import check_attributes, check_hdf5_dataset
 from dina.recordings.hdf5_damage import check_hdf5_damage
 from dina.recordings.hdf5_objects import follow, follow_reference, groups_below, read_array, word_of
 from dina.recordings.layout import RecordingLayout, read_image_files
@@ -20,7 +21,6 @@ from dina.recordings.onset_windows import Window, Windowed, average_in_windows, 
 from dina.recordings.pixel_values import settle_grey
 from dina.recordings.presentations import say_blank
 from dina.recordings.recording import Recording
-from dina.recordings.stored_numbers import check_attributes, check_hdf5_dataset
 
 TRACE_WINDOW: Window = (0.0, 0.5)  # seconds after the onset, where none is stated
 SPIKE_WINDOW: Window = (0.0, 0.25)
