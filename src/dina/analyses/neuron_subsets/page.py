@@ -103,7 +103,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         " ranked by their contribution to decoding training images. Random and matched neurons are drawn several times; 95 of 100 further draws"
         f" would lie in the band (random) or between the thin lines (matched).{matched if sequences else ''} Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
-        " than those of surrogate populations. Bars are 95\u202f% intervals over images, grey bands the null of each."
+        " than those of surrogate populations (Gini coefficient: 0 if all neurons contribute the same, near 1 if one contributes all). Bars are 95\u202f% intervals over images, grey bands the null of each."
         f" {SAME_GALLERY}",
         f"Half of the accuracy of all neurons needs {percent(top.value)} of them, best first, and {percent(random.value)} at random.",
         finding_table(

@@ -98,7 +98,8 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
     measures = FigurePart(
         "representative_measures",
         _draw_measures(found),
-        f"Three measures of the similarity of geometries. a: as measured, from {responses_words(dataset)}; grey: images of one geometry"
+        f"Three measures of the similarity of geometries: correlation of the dissimilarities of image pairs (RSA), centred kernel alignment (CKA),"
+        f" and overlap of the principal subspaces. a: as measured, from {responses_words(dataset)}; grey: images of one geometry"
         f" permuted.{HALVES if _known(found, 'reliability') else ''}{LEFT if _known(found, *LEFT_WITHOUT) else ' b: not known here.'}"
         " Bars: 95\u202f% intervals over images.",
         _agreement(found),
