@@ -93,7 +93,7 @@ def test_a_baseline_that_hides_the_variation_is_named() -> None:
 def test_ids_that_seem_to_count_from_one_are_doubted() -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 8, 9)).astype(np.uint8)
     _, doubt = find_oddities(recording_with(plain(), images, np.tile(np.arange(1, 7), 2)))
-    assert doubt.startswith("Image 0 was never shown: if stimulus ids count from 1")
+    assert doubt.startswith("The first image was never shown. If stimulus ids count from 1 and nothing says so")
 
 
 def test_pixels_on_one_side_of_grey_are_named() -> None:

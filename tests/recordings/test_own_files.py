@@ -226,3 +226,17 @@ def test_axes_are_doubted_although_ids_count_from_1_and_nobody_says_so(tmp_path:
     (tmp_path / "a.toml").write_text('file = "a.npz"\n[responses]\naxes = ["neuron", "trial"]\n')
     with pytest.raises(DataError, match=r"axes = \[.height., .width., .stimulus.\]"):
         read(tmp_path / "a.toml")
+
+
+def test_one_refusal_names_all_that_a_matlab_file_leaves_open(tmp_path: Path) -> None:
+    stimuli = np.moveaxis(example_images(12), 0, -1)
+    shown = np.arange(1, 14)  # the last of them a grey screen
+    np.savez(tmp_path / "a.npz", images=stimuli, responses=np.column_stack([RESPONSES, RESPONSES[:, :1]]), stimulus_id=shown)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path / "a.npz")
+    for advice in (
+        'axes = ["height", "width", "stimulus"]',
+        "say index_base = 1 under [stimulus_id]",
+        'axes = ["neuron", "trial"]',
+    ):
+        assert advice in str(refused.value)

@@ -57,7 +57,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "id negative": ({"stimulus_id": np.r_[-1, np.tile(np.arange(6), 2)[1:]]}, "got -1 at trial 0"),
     "id wrapped": ({"stimulus_id": np.full(12, 2**64 - 1, dtype=np.uint64)}, r"below 2\*\*31"),
     "id fractional": ({"stimulus_id": np.tile(np.arange(6), 2) + 0.5}, "whole numbers; got 0.5 at position 0"),
-    "one image shown": ({"stimulus_id": np.zeros(12, int)}, "every trial shows image 0"),
+    "one image shown": ({"stimulus_id": np.zeros(12, int)}, "every trial shows the same"),
     "images without channel": ({"images": parts()["images"][:, 0]}, r"1 or 3 channels; got shape \(6, 8, 9\)"),
     "images RGBA": ({"images": np.repeat(parts()["images"], 4, axis=1)}, "1 or 3 channels"),
     "images identical": ({"images": np.full((6, 1, 8, 9), 7, np.uint8)}, "all 6 are identical"),

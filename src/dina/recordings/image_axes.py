@@ -98,6 +98,8 @@ def _unless_doubtful(
     stored: np.ndarray, usual: tuple[ImageAxis, ...], path: Path, named: Collection[int]
 ) -> tuple[ImageAxis, ...]:
     """Return the usual axes, unless a later axis has as many entries as there are images, or looks as if it had."""
+    if named and stored.shape[0] < min(named) - 1:  # too few images come first, even if the largest id is a grey screen
+        named = {n - grey for n in named for grey in (0, 1)}
     others = [at for at, n in enumerate(stored.shape) if at and n in named and not (usual[at] == "channel" and n in (1, 3))]
     if not others and not (stored.ndim == 3 and stored.shape[2] > 4 * max(stored.shape[:2])):
         return usual

@@ -16,6 +16,7 @@ from dina.recordings.image_axes import IMAGE_ORDER, ImageAxis, arrange_images
 from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.pictures import Colour, Order, read_pictures
 from dina.recordings.pixel_values import settle_grey
+from dina.recordings.stored_ids import count_from_0
 from dina.recordings.stored_numbers import read_npy, to_float32, to_index
 from dina.shapes import Images, Responses
 
@@ -181,13 +182,17 @@ def read_image_files(
     notes: list[str] = []
     names = None
     if path.suffix in ENDINGS:
-        pixels = arrange_images(
-            read_variable(path, None if chosen and path.suffix == ".npy" else table.variable),
-            table.axes,
-            (table.height, table.width),
-            path,
-            _count_named(folder, layout),
-        )
+        try:
+            pixels = arrange_images(
+                read_variable(path, None if chosen and path.suffix == ".npy" else table.variable),
+                table.axes,
+                (table.height, table.width),
+                path,
+                _count_named(folder, layout),
+            )
+        except DataError as error:
+            besides = _say_of_trials(folder, layout)
+            raise DataError(str(error) if str(error) in besides else f"{error}{besides}") from error
     elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):  # a pipe of that name would be waited for
         pixels, conversions, names = read_pictures(path, table.colour, table.order)
         notes += conversions
@@ -276,7 +281,7 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         keep &= ~absent
     if not keep.any():
         raise DataError(f"No trials left: all {len(keep)} are absent or were dropped by [stimulus_id] drop. Check both.")
-    ids = _to_base_0(ids, keep, stimulus, n_images)
+    ids = count_from_0(ids, keep, stimulus.index_base, n_images)
     if not keep.all():
         responses, ids, presentations = responses[keep], ids[keep], presentations[keep]
     kept_trials, kept_neurons = _settle_missing(responses, table.missing, notes)
@@ -287,6 +292,20 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         keep[keep] = kept_trials
     stored_trials = keep if layout[0] == "trial" else keep[:0]
     return Trials(responses, ids[kept_trials], presentations[kept_trials], stored_trials, kept_neurons, tuple(notes))
+
+
+def _say_of_trials(folder: Path, layout: RecordingLayout) -> str:
+    """Say what else is to be stated about responses and ids, where images were refused, so that one reading names all; or nothing."""
+    said = ""
+    try:
+        named, stimulus = _count_named(folder, layout), layout.stimulus_id
+        if len(named) > 1:  # no id says 0, and nothing what the first image is called
+            said = f" Ids run up to {named[1]} and never say 0: if they count from 1, say index_base = 1 under [stimulus_id]."
+        if named:
+            read_trials(folder, layout.responses, stimulus, named[0])
+    except DataError as error:
+        return f"{said} Besides, {error}"
+    return said
 
 
 def _response_axes(stored: np.ndarray, table: _ResponsesTable) -> tuple[_ResponseAxis, ...]:
@@ -374,21 +393,3 @@ def _settle_missing(responses: np.ndarray, missing: _Missing, notes: list[str]) 
     if not trials.any() or not neurons.any():
         raise DataError(f'Nothing is left: missing = "{missing}" drops everything. Choose another way or repair the file.')
     return trials, neurons
-
-
-def _to_base_0(ids: np.ndarray, keep: np.ndarray, stimulus: _StimulusTable, n_images: int) -> np.ndarray:
-    """Return ids that count from 0; refused are those of kept trials that name no image, in numbers as they are stored."""
-    if stimulus.index_base == 1 and ids[keep].min() < 1:
-        first = int(np.argmin(np.where(keep, ids, 1)))
-        raise DataError(
-            f"stimulus_id must be at least 1 with index_base = 1; got {int(ids[first])} at trial {first}. Set index_base = 0."
-        )
-    outside = keep & (ids > n_images)
-    if stimulus.index_base == 1 and outside.any():
-        first = int(np.argmax(outside))
-        raise DataError(
-            f"stimulus_id must run from 1 to {n_images} for {n_images} images, as index_base = 1 says; got {int(ids[first])} at trial"
-            f" {first} ({int(outside.sum())} of {len(ids)} trials are outside). If it is the grey screen, say drop = [{int(ids[first])}]"
-            " under [stimulus_id], the id as stored; else give all images."
-        )
-    return np.asarray(ids - stimulus.index_base)

@@ -120,14 +120,16 @@ def _odd_images(recording: Recording) -> list[str]:
     flat = recording.images.reshape(n, -1)
     blank = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
     if len(blank):
-        sentences.append(f"{len(blank)} of {n} images are blank, one grey level throughout (first: image {blank[0]}).")
+        sentences.append(
+            f"{len(blank)} of {n} images are blank, one grey level throughout (first: image {blank[0]}, counted from 0)."
+        )
     unseen = int((recording.repeats_per_stimulus() == 0).sum())
     if unseen:
-        sentences.append(f"{unseen} of {n} images were never shown.")
+        sentences.append(f"{unseen} of {n} images {'were' if unseen > 1 else 'was'} never shown.")
     if unseen and recording.stimulus_id.min() > 0:
         sentences.append(
-            "Image 0 was never shown: if stimulus ids count from 1, every image was taken for the next one. Subtract 1 where they are"
-            " stored; for arrays, index_base = 1 under [stimulus_id] of recording.toml does so."
+            "The first image was never shown. If stimulus ids count from 1 and nothing says so, every image was taken for the next"
+            " one: subtract 1 where they are stored, or, for arrays, say index_base = 1 under [stimulus_id] of recording.toml."
         )
     return sentences
 

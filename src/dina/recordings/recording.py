@@ -394,7 +394,7 @@ def _check_stimulus_id(recording: Recording) -> None:
             " Drop trials of the grey screen (drop under [stimulus_id] of a recording.toml), state index_base there, or give all images."
         )
     if low == high:
-        raise DataError(f"At least 2 different images must have been shown; every trial shows image {low}. Check stimulus_id.")
+        raise DataError("At least 2 different images must have been shown; every trial shows the same. Check stimulus_id.")
 
 
 def _check_images(recording: Recording) -> None:

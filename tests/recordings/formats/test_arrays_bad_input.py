@@ -43,7 +43,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "ids too few": ({"stimulus_id": IDS[:-1]}, {}, "12 entries along trial, but there are 11 stimulus ids"),
     "ids missing": ({"stimulus_id": None}, {}, r'stimulus_id.npy not found: .*axes = \["stimulus", "neuron"\]'),
     "ids 1-based": ({"stimulus_id": IDS + 1}, {}, "looks 1-based .*index_base = 1"),
-    "ids 0-based called 1-based": ({}, toml("[stimulus_id]\nindex_base = 1"), "at least 1 with index_base = 1; got 0 at trial 0"),
+    "ids 0-based called 1-based": (
+        {},
+        toml("[stimulus_id]\nindex_base = 1"),
+        "from 1 to 6 .*; got 0 at trial 0.*leave index_base out",
+    ),
     "ids unsigned 0-based called 1-based": (
         {"stimulus_id": IDS.astype(np.uint16)},
         toml("[stimulus_id]\nindex_base = 1"),
@@ -52,8 +56,34 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "grey screen undeclared": (
         {"stimulus_id": np.r_[IDS[:-1], 6] + 1},
         toml("[stimulus_id]\nindex_base = 1"),
-        r"from 1 to 6 for 6 images.*got 7 at trial 11 \(1 of 12.*drop = \[7\] under \[stimulus_id\], the id as stored",
+        r"from 1 to 6 for 6 images.*got 7 at trial 11 \(1 of 12.*drop = \[7\] under \[stimulus_id\]",
     ),
+    "grey screen last, ids 1-based, neither said": (
+        {"stimulus_id": np.r_[IDS[:-1], 19] + 1},
+        {},
+        r"got 6 at trial 5 \(2 of 12.*count from 1, as they seem to.*index_base = 1 and drop = \[20\]",
+    ),
+    "grey screen below, ids 1-based, neither said": (
+        {"stimulus_id": np.r_[-1, IDS[1:] + 1]},
+        {},
+        r"got -1 at trial 0.*index_base = 1 and drop = \[-1\]",
+    ),
+    "grey screen first or last": (
+        {"stimulus_id": np.r_[IDS[:-1], 6]},
+        {},
+        r"got 6 at trial 11 \(1 of 12.*index_base = 0 and drop = \[6\].*index_base = 1 and drop = \[0\]",
+    ),
+    "grey screen first, 1-based": (
+        {"stimulus_id": np.r_[0, IDS[1:] + 1]},
+        toml("[stimulus_id]\nindex_base = 1"),
+        r"got 0 at trial 0 \(1 of 12.*index_base = 1 and drop = \[0\]",
+    ),
+    "trials are counted as stored": (
+        {"stimulus_id": np.r_[9, 9, IDS[3:], 6]},
+        toml("[stimulus_id]\ndrop = [9]"),
+        r"got 6 at trial 11 \(1 of 12 .*drop = \[6\]",
+    ),
+    "many ids outside": ({"stimulus_id": np.arange(12)}, {}, "got 6 at trial 6 .*6 of 12.*Give all images.*state their axes"),
     "all trials dropped": ({"stimulus_id": np.full(12, 7)}, toml("[stimulus_id]\ndrop = [7]"), "No trials left: all 12"),
     "stimuli and images differ": (
         {"responses": example_responses(7)},
