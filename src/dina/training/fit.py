@@ -345,7 +345,7 @@ def _train_epoch(
     """Train one epoch, one update for each batch; return the mean loss per image, or None as soon as a loss is not finite."""
     state.train()
     mixtures, partners = (generator_for(seed, f"{purpose} {epoch}") for purpose in ("objective mixtures", "partners"))
-    seed_dropout(state.towers, torch.Generator(state.device).manual_seed(seed_for(seed, f"neuron dropout {epoch}")))
+    seed_dropout(state.towers, torch.Generator().manual_seed(seed_for(seed, f"neuron dropout {epoch}")))
     total, n_images = 0.0, 0
     for number, batch in _take_turns(members, epoch, is_later=is_later):
         stage = members[number].stage(is_later=is_later)

@@ -46,6 +46,16 @@ def test_dropout_keeps_the_mean_and_is_drawn_from_its_generator():
     assert torch.equal(dropout.eval()(torch.ones(2, 2)), torch.ones(2, 2))
 
 
+def test_dropout_is_drawn_on_the_cpu_whatever_the_device():
+    dropout = NeuronDropout(0.5)
+    seed_dropout(dropout, torch.Generator().manual_seed(3))
+    assert dropout(torch.ones(4, 5, device="meta")).device.type == "meta"
+    rest = torch.rand(3, generator=dropout.generator)
+    seed_dropout(dropout, torch.Generator().manual_seed(3))
+    dropout(torch.ones(4, 5))
+    assert torch.equal(rest, torch.rand(3, generator=dropout.generator))
+
+
 def test_a_dropout_of_one_is_refused():
     with pytest.raises(DataError, match="below 1; got 1"):
         NeuronDropout(1.0)

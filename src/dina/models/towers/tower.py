@@ -170,12 +170,15 @@ class NeuronDropout(nn.Module):
             return responses
         # where processes divide a batch, each draws for all of it and takes its rows: the same neurons as in one process
         first, n_rows = place_of_rows(len(responses))
-        drawn = torch.rand(n_rows, responses.shape[1], generator=self.generator, device=responses.device)
-        return responses * (drawn[first : first + len(responses)] >= self.probability) / (1 - self.probability)
+        drawn = torch.rand(
+            n_rows, responses.shape[1], generator=self.generator
+        )  # in memory, so that all devices silence the same
+        stays = drawn[first : first + len(responses)].to(responses.device) >= self.probability
+        return responses * stays / (1 - self.probability)
 
 
 def seed_dropout(module: nn.Module, generator: torch.Generator) -> None:
-    """Give every `NeuronDropout` in ``module`` the generator of its masks (on the device of the responses)."""
+    """Give every `NeuronDropout` in ``module`` the generator of its masks, one of the CPU whatever the device."""
     for part in module.modules():
         if isinstance(part, NeuronDropout):
             part.generator = generator
