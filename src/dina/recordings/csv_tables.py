@@ -17,11 +17,12 @@ _UNKNOWN = ("na", "n/a", "#n/a", "<na>", "nan", "null", "none", "unknown", "?", 
 
 
 def read_neurons(
-    path: Path, n_neurons: int, notes: list[str], row_is: str = "neuron"
+    path: Path, n_neurons: int, notes: list[str], row_is: str = "neuron", order_of: str = "responses"
 ) -> tuple[Float32[np.ndarray, "neuron 3"] | None, Bool[np.ndarray, "neuron"] | None]:
     """Read positions (x_um, y_um, z_um, empty where unknown) and is_red of neurons; None where there is no such column.
 
-    ``notes`` receives a sentence for all that was passed over or taken as unknown. ``row_is`` says in messages what has a row.
+    ``notes`` receives a sentence for all that was passed over or taken as unknown. ``row_is`` and ``order_of``
+    say in messages what has a row, and in which order.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def read_neurons(
     columns = [name for name in (*_POSITION, "is_red") if name in rows[0]]
     if not columns:
         raise DataError(f"{path.name} must have columns x_um, y_um, z_um or is_red; it has {', '.join(rows[0])}. Rename them.")
-    rows = _of_length(rows, n_neurons, path, row_is, "Write them in the order of responses.")
+    rows = _of_length(rows, n_neurons, path, row_is, f"Write them in the order of {order_of}.")
     position = red = None
     if columns != ["is_red"]:
         _note_unknown([row[name] for row in rows for name in columns if name != "is_red"], "positions", path, notes)

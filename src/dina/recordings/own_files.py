@@ -60,6 +60,20 @@ def read_variable(path: Path, variable: str | None = None) -> Shaped[np.ndarray,
     return stored
 
 
+def describe_own_file(name: str) -> str:
+    """Return what a recording.toml says of a file of one's own, as refusals advise it.
+
+    Parameters
+    ----------
+    name
+        Of the file.
+    """
+    return (
+        f"file = {name!r}, variable = … under [images], [responses] and [stimulus_id], axes = … where images or trials do not come first,"
+        " and index_base = 1 where ids count from 1 (docs/bring-your-own-recording.md shows one)"
+    )
+
+
 def _named(path: Path, variable: str | None) -> object:
     if path.suffix == ".npz":
         return _from_npz(path, variable)
@@ -94,8 +108,7 @@ def _unknown(path: Path, variable: str | None, names: list[str]) -> DataError:
     there = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "") or "nothing"
     wanted = "the name of one with variable" if variable is None else f"variable {variable!r}"
     return DataError(
-        f"{path.name} needs {wanted}; it holds {there}. Say in a recording.toml which is which: file = {path.name!r}, and variable = …"
-        " under [images], [responses] and [stimulus_id]."
+        f"{path.name} needs {wanted}; it holds {there}. Say in a recording.toml which is which: {describe_own_file(path.name)}."
     )
 
 

@@ -14,7 +14,11 @@ from dina.recordings.formats import FORMATS
 from dina.recordings.formats.stringer2018 import CONDITIONS
 from dina.recordings.home_folder import expand_home
 from dina.recordings.oddities import find_oddities
+from dina.recordings.own_files import PACKED, describe_own_file
+from dina.recordings.presentations import PRESENTATIONS
 from dina.recordings.recording import Recording
+
+_MOST_NAMED = 5
 
 
 def read(
@@ -88,19 +92,34 @@ def _say_near(folder: Path) -> str:
     """Say what inside a folder is a recording, as after unzipping into a folder of one's own; or that the one around it is."""
     if any(known.recognises(folder.parent) for known in FORMATS.values()):
         return f"{folder.parent}, which holds it, looks like one: give that path. "
-    inside = sorted(each for each in islice(folder.iterdir(), 1000) if each.suffix != ".toml") if folder.is_dir() else []
+    if not folder.is_dir():
+        return ""
+    inside = sorted(each for each in islice(folder.iterdir(), 1000) if each.suffix != ".toml")
     below = [each for each in inside if any(known.recognises(each) for known in FORMATS.values())]
     described = [each.with_suffix(".toml") for each in below if each.with_suffix(".toml").is_file()]
     below = described or below
     if not below:
-        return ""
+        return _say_what_lies_there(inside)
     others = f" (the first of {len(below)})" if len(below) > 1 else ""
+    advice = f"put a recording.toml beside it, with {describe_own_file(below[0].name)}. "
     if below[0].suffix == ".mat" and not below[0].stem.startswith(tuple(CONDITIONS)):
-        return (
-            f"{below[0].name}{others} in it is a .mat of your own: put a recording.toml beside it, with file = {below[0].name!r} and"
-            " variable = … under [images], [responses] and [stimulus_id]. "
-        )
-    return f"{below[0]}{others}, one level down, looks like one: give that path. "
+        return f"{below[0].name}{others} in it is a .mat of your own: {advice}"
+    other_names = f"If its arrays are not called images, responses and stimulus_id, {advice}" if below[0].suffix in PACKED else ""
+    return f"{below[0]}{others}, one level down, looks like one: give that path. {other_names}"
+
+
+def _say_what_lies_there(inside: list[Path]) -> str:
+    """Say what a folder holds and what would make it a folder of arrays, or of activity with its table of presentations."""
+    if not inside:
+        return ""
+    names = [each.name for each in inside]
+    holds = f"It holds {', '.join(names[:_MOST_NAMED])}{', …' if len(names) > _MOST_NAMED else ''}. "
+    if PRESENTATIONS in names:
+        return f"{holds}{PRESENTATIONS} needs spks.npy, F.npy or suite2p/ beside it, or spike_times.npy and spike_clusters.npy. "
+    return (
+        f"{holds}A folder of arrays needs responses.npy, stimulus_id.npy and images.npy (or pictures in images/), or a recording.toml"
+        " that says what yours are called. "
+    )
 
 
 def _locate(path: Path) -> Path:

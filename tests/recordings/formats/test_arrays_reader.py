@@ -229,7 +229,28 @@ def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> No
             read(tmp_path)
 
 
-def test_a_folder_around_a_mat_of_ones_own_is_told_what_to_write_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "session7.mat").touch()
-    with pytest.raises(DataError, match=r"put a recording\.toml beside it, with file = 'session7\.mat' and variable = "):
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            ("session7.mat",),
+            r"session7\.mat in it is a \.mat of your own: put a recording\.toml beside it, with file = 'session7\.mat', var",
+        ),
+        (
+            ("a.h5",),
+            r"a\.h5, one level down.*not called images, responses and stimulus_id, put a recording\.toml .*file = 'a\.h5'",
+        ),
+        (("a.nwb",), r"a\.nwb, one level down, looks like one: give that path\. Accepted"),
+        (("a.png", "b.png"), r"It holds a\.png, b\.png\. A folder of arrays needs responses\.npy"),
+        (("resp.npy", "stim.npy"), r"It holds resp\.npy, stim\.npy\. A folder of arrays .*recording\.toml that says what yours"),
+        (("images", "presentations.csv"), r"It holds images, presentations\.csv\. presentations\.csv needs spks\.npy"),
+        ((), r"known format\. Accepted"),
+    ],
+)
+def test_a_folder_that_is_no_recording_is_told_at_once_what_would_make_it_one(
+    tmp_path: Path, files: tuple[str, ...], said: str
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=said):
         read(tmp_path)

@@ -96,6 +96,15 @@ def test_the_table_and_images_may_lie_above_the_folders_that_suite2p_named(given
     np.testing.assert_array_equal(recording.neuron_position_um[:, 0], [1, 2, 4, 5])
 
 
+def test_a_table_of_neurons_with_rows_for_cells_alone_is_told_of_the_other_regions(tmp_path: Path) -> None:
+    session = write_presentations(tmp_path / "mouse7")
+    write_plane(session / "suite2p" / "plane0")
+    (session / "neurons.csv").write_text("x_um\n" + "".join(f"{x}\n" for x in range(4)), encoding="utf-8")
+    wanted = r"one row per region \(4 that are read, 2 that iscell\.npy calls no cells\), 6; it has 4\. .* order of Suite2p"
+    with pytest.raises(DataError, match=wanted):
+        read(session, options=OPTIONS)
+
+
 def test_arrays_beside_the_output_of_suite2p_stay_a_folder_of_arrays(tmp_path: Path) -> None:
     write_plane(write_folder(tmp_path / "m") / "suite2p" / "plane0")
     assert read(tmp_path / "m").n_neurons == N_NEURONS

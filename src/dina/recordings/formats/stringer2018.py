@@ -12,6 +12,7 @@ from dina.artifacts import sha256_of
 from dina.checks import DataError, check_choice
 from dina.recordings.download import RemoteFile, check_url, data_folder, fetch_file, list_figshare
 from dina.recordings.mat_file import field, read_mat
+from dina.recordings.own_files import describe_own_file
 from dina.recordings.recording import Recording
 from dina.recordings.stored_numbers import to_float32, to_index
 from dina.shapes import Images
@@ -186,8 +187,7 @@ def stimulus_set_of(name: str) -> str:
             return stimulus_set
     raise DataError(
         f"A Stringer 2018 file must be named <stimulus set>_<mouse>_<date>.mat, with one of {', '.join(CONDITIONS)}; got {name!r}."
-        " Keep its name in the deposit. A .mat of your own needs a recording.toml beside it: file = the name of the .mat, and"
-        " variable = … under [images], [responses] and [stimulus_id]."
+        f" Keep its name in the deposit. A .mat of your own needs a recording.toml beside it: {describe_own_file(f'{name}.mat')}."
     )
 
 

@@ -120,7 +120,8 @@ def read(
     )
     cells = np.concatenate([plane.is_cell for plane in planes])
     table = next((place / "neurons.csv" for place in (path, home, folder) if (place / "neurons.csv").is_file()), None)
-    position, red = (None, None) if table is None else read_neurons(table, len(cells), notes, "region, cells and others,")
+    row_is = f"region ({int(cells.sum())} that are read, {int((~cells).sum())} that iscell.npy calls no cells)"
+    position, red = (None, None) if table is None else read_neurons(table, len(cells), notes, row_is, "Suite2p")
     reds = [plane.is_red for plane in planes if plane.is_red is not None]
     if red is None and len(reds) == len(planes):
         red = np.concatenate(reds)
