@@ -240,3 +240,10 @@ def test_one_refusal_names_all_that_a_matlab_file_leaves_open(tmp_path: Path) ->
         'axes = ["neuron", "trial"]',
     ):
         assert advice in str(refused.value)
+
+
+def test_names_of_variables_that_differ_are_listed_once(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", pics=STIMULI, resp=RESPONSES, ids=IDS)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path / "a.npz")
+    assert str(refused.value).count("it holds pics, resp, ids") == 1

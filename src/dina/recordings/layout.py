@@ -182,14 +182,9 @@ def read_image_files(
     notes: list[str] = []
     names = None
     if path.suffix in ENDINGS:
+        stored = read_variable(path, None if chosen and path.suffix == ".npy" else table.variable)
         try:
-            pixels = arrange_images(
-                read_variable(path, None if chosen and path.suffix == ".npy" else table.variable),
-                table.axes,
-                (table.height, table.width),
-                path,
-                _count_named(folder, layout),
-            )
+            pixels = arrange_images(stored, table.axes, (table.height, table.width), path, _count_named(folder, layout))
         except DataError as error:
             besides = _say_of_trials(folder, layout)
             raise DataError(str(error) if str(error) in besides else f"{error}{besides}") from error
