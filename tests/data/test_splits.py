@@ -190,7 +190,7 @@ def test_other_pictures_under_the_same_ids_are_refused(recording):
     for condition in ("natural", None):  # where it is not stated, pictures count as they are
         with pytest.raises(
             DataError,
-            match=r"must show the same images under the same ids.*2 of the 200 that both showed differ \(first: image 3\)",
+            match=r"must show the same images under the same ids.*2 of the 200 that both showed differ \(first: image 3, counted from 0\)",
         ):
             split_by_stimulus([recording, replace(recording, images=swapped, condition=condition)], np.arange(200), 0)
     derived = replace(recording, images=swapped, condition="8D")  # other pictures of the same identities

@@ -245,8 +245,8 @@ def _refuse_other_pictures(one: Recording, other: Recording) -> None:
     if different:
         raise DataError(
             f"{one.name} and {other.name} must show the same images under the same ids, since both have image_set {one.image_set!r};"
-            f" {len(different)} of the {len(both)} that both showed differ (first: image {different[0]}). Put the images into one order,"
-            " or give each recording an image_set of its own."
+            f" {len(different)} of the {len(both)} that both showed differ (first: image {different[0]}, counted from 0)."
+            " Put the images into one order, or give each recording an image_set of its own."
         )
 
 
