@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import sem, spearmanr
 
+from dina.analyses.closed_readouts import LikelihoodReadout
 from dina.analyses.contributions.compute import (
     ContributionSettings,
     ContributionsResult,
@@ -16,6 +17,7 @@ from dina.analyses.contributions.compute import (
 from dina.analyses.decoded import Decoded, decode
 from dina.analyses.neuron_readout import NeuronReadout, readout_of
 from dina.analyses.query_trials import QueryTrials, rank_on_training
+from dina.models.noise import LowRankNoise
 from dina.randomness import generator_for
 from dina.recordings.simulator import simulate
 from dina.statistics.finding import Finding
@@ -67,6 +69,10 @@ def test_margins_by_trial_average_to_the_contribution(decoded: Decoded, result: 
 def test_shapley_values_add_up_to_the_margin_of_all(decoded: Decoded) -> None:
     trials = QueryTrials.of_test(decoded)
     readout = readout_of(decoded.towers, trials.images)
+    assert isinstance(readout, LikelihoodReadout)
+    # shared noise, whatever the towers found: without any, neurons add the same in every order, and only rounding differs
+    shared = 0.3 * torch.randn(readout.n_neurons, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    readout = replace(readout, noise=LowRankNoise(readout.noise.private, shared))
     value, error = sample_shapley(readout, trials, 6, generator_for(0, "shapley"))
     scores = readout.scores(trials.responses)
     own = scores.gather(1, trials.target[:, None])[:, 0]

@@ -49,7 +49,10 @@ def noise() -> Tensor:
 
 def residual_noise() -> Tensor:
     """Noise of some images, of which what is expected counts by a factor of each image."""
-    residuals = Residuals(drawn(12, N_NEURONS), drawn(12, N_NEURONS, seed=1), drawn(12, seed=2), torch.arange(12) % 3 > 0)
+    apart = 2.0 ** -torch.arange(12.0)[:, None]  # of components that are as strong as each other rounding decides the directions
+    residuals = Residuals(
+        apart * drawn(12, N_NEURONS), apart * drawn(12, N_NEURONS, seed=1), drawn(12, seed=2), torch.arange(12) % 3 > 0
+    )
     return decompose_residuals(residuals, 4).noise(4, 0.5).loadings.abs()
 
 

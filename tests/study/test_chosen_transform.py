@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from dina.data.response_transform import ResponseTransform
+from dina.models.transform_choice import TransformName
 from dina.recordings.recording import Recording
 from dina.rivals import RIVALS
 from dina.study import read_settings, run_study
@@ -65,7 +67,9 @@ def test_the_summary_says_what_was_chosen_and_test_responses_do_not_matter(small
     )
 
     assert chosen == again
-    assert chosen["name"] == min(chosen["mean_log_rank"], key=chosen["mean_log_rank"].get)
+    rank, error = chosen["mean_log_rank"], chosen["standard_error"]
+    within = {name for name, value in rank.items() if value - min(rank.values()) <= error[name]}
+    assert chosen["name"] == next(name for name in get_args(TransformName) if name in within)  # the simplest of them
     quality = xr.load_dataset(tmp_path / "poisoned" / "results" / "quality.nc", engine="h5netcdf")
     assert quality.attrs["response_transform"] == chosen["name"]
     assert "reason_mean_variance" in quality.attrs or "repeats_mean" in quality
