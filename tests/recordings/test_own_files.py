@@ -247,3 +247,28 @@ def test_names_of_variables_that_differ_are_listed_once(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         read(tmp_path / "a.npz")
     assert str(refused.value).count("it holds pics, resp, ids") == 1
+
+
+def test_a_struct_named_whole_is_answered_with_its_fields(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "m.mat", {"session": {"pics": STIMULI, "resp": RESPONSES}}, "5")
+    with pytest.raises(DataError, match=r"got a struct, which holds session\.pics, session\.resp\. Name one"):
+        read_variable(path, "session")
+    with pytest.raises(DataError, match=r"it holds session\. Fields of a struct follow a dot"):
+        read_variable(path, "pics")
+
+
+def test_messages_name_the_description_that_was_given(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=STIMULI, responses=RESPONSES, stimulus_id=IDS)
+    (tmp_path / "e.toml").write_text('file = "a.npz"\n[responses]\naxes = ["neuron", "trial"]\n')
+    with pytest.raises(DataError, match=r"Say which axis is which in e\.toml"):
+        read(tmp_path / "e.toml")
+    (tmp_path / "e.toml").write_text('file = "b.npz"\n')
+    with pytest.raises(DataError, match=r"Images not found at .*b\.npz\. Check file in e\.toml\.$"):
+        read(tmp_path / "e.toml")
+
+
+def test_a_description_that_does_not_name_the_file_of_its_format_is_told_which_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "session.nwb").touch()
+    (tmp_path / "recording.toml").write_text('format = "nwb"\n')
+    with pytest.raises(DataError, match=r"data must be a \.nwb file .*; got the folder .*Write data = 'session\.nwb'"):
+        read(tmp_path)

@@ -178,7 +178,12 @@ def read_image_files(
     table = layout.images
     path = chosen or _find(folder, table)
     if not path.exists():
-        raise DataError(f"Images not found at {path}. Check [images] file in recording.toml, or give images=… (--images).")
+        where = (
+            "file in recording.toml"
+            if table.file == layout.file
+            else "[images] file in recording.toml, or give images=… (--images)"
+        )
+        raise DataError(f"Images not found at {path}. Check {where}.")
     notes: list[str] = []
     names = None
     if path.suffix in ENDINGS:

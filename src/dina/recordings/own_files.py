@@ -54,6 +54,11 @@ def read_variable(path: Path, variable: str | None = None) -> Shaped[np.ndarray,
             f"{path.name}: {variable} must be an array of numbers; got {SEVERAL}. Make one array of it in MATLAB: of images"
             " cat(3, x{:}), of the names of images the position of each, as ismember returns it."
         )
+    if isinstance(stored, dict):
+        there = ", ".join(f"{variable}.{name}" for name in list(stored)[:_MOST_NAMED]) or "nothing"
+        raise DataError(
+            f"{path.name}: {variable} must be an array of numbers; got a struct, which holds {there}. Name one of these."
+        )
     if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "biuf" or not stored.size:
         what = f"{stored.dtype} of shape {stored.shape}" if isinstance(stored, np.ndarray) else type(stored).__name__
         raise DataError(f"{path.name}: {variable} must be an array of numbers; got {what}. Save it as one.")
@@ -107,8 +112,9 @@ def _names_in_mat(path: Path) -> list[str]:
 def _unknown(path: Path, variable: str | None, names: list[str]) -> DataError:
     there = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "") or "nothing"
     wanted = "the name of one with variable" if variable is None else f"variable {variable!r}"
+    fields = " Fields of a struct follow a dot, as session.images." if path.suffix == ".mat" else ""
     return DataError(
-        f"{path.name} needs {wanted}; it holds {there}. Say in a recording.toml which is which: {describe_own_file(path.name)}."
+        f"{path.name} needs {wanted}; it holds {there}.{fields} Say in a recording.toml which is which: {describe_own_file(path.name)}."
     )
 
 

@@ -53,6 +53,12 @@ def read(
         known = next((known for known in FORMATS.values() if known.recognises(found)), None)
     else:
         known, found = FORMATS[check_choice("format", description.format, FORMATS)], description.data
+    if description is not None and known is not None and found.is_dir() and not known.recognises(found):
+        inside = sorted(each.name for each in islice(found.iterdir(), 1000) if each.is_file() and known.recognises(each))
+        if inside:
+            raise DataError(
+                f"{description.file.name}: data must be {known.accepts}; got the folder {found.name}. Write data = {inside[0]!r}."
+            )
     if description is None and known is not None and known is not FORMATS["arrays"] and (found / DESCRIPTION).is_file():
         name = next(name for name, each in FORMATS.items() if each is known)
         raise DataError(

@@ -124,7 +124,7 @@ def test_objects_are_never_loaded_and_hashed_trials_have_no_order(tmp_path: Path
     np.testing.assert_array_equal(recording.responses, RESPONSES)
     notes = " ".join(recording.notes)
     assert "frame_image_id.npy was passed over: frame_image_id.npy contains Python objects; they are refused" in notes
-    assert "not that of presentation" in notes
+    assert "need not be that of presentation" in notes
     assert "meta/neurons/area.npy was passed over: its words hold numbers that are no letters" in notes
 
 

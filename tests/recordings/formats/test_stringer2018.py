@@ -131,7 +131,10 @@ def test_contradictions_are_named(tmp_path: Path) -> None:
         read(write(tmp_path, istim=ISTIM[:-1]))
     with pytest.raises(DataError, match="no trials left; all 15 presentations are the grey screen"):
         read(write(tmp_path, istim=np.full(15, GREY)))
-    with pytest.raises(DataError, match=r"must be named <stimulus set>_<mouse>_<date>.mat.*got 'session1'"):
+    with pytest.raises(
+        DataError,
+        match=r"session1.mat is read as .* must be named <stimulus set>_<mouse>_<date>.mat.*If it is a .mat of your own",
+    ):
         read(write(tmp_path, "session1"))
     write_labels(tmp_path / "stimuli_class_assignment_confident.mat", np.zeros(4), ["unknown"])
     with pytest.raises(DataError, match="must name a class for each of 6 images; it holds 4"):

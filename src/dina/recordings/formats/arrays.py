@@ -47,6 +47,17 @@ def read(path: Path, images: Path | None = None, labels: Path | None = None) -> 
         If a file is missing or contradicts another; the message says which and what to write.
     """
     layout_file = path if path.is_file() else path / LAYOUT_NAME
+    try:
+        return _read(layout_file, images, labels)
+    except DataError as error:
+        if layout_file.suffix != ".toml" or layout_file.name == LAYOUT_NAME:
+            raise
+        raise DataError(
+            str(error).replace(f"a {LAYOUT_NAME}", layout_file.name).replace(LAYOUT_NAME, layout_file.name)
+        ) from error
+
+
+def _read(layout_file: Path, images: Path | None, labels: Path | None) -> Recording:
     layout = read_layout(layout_file) if layout_file.is_file() else RecordingLayout()
     folder = layout_file.parent / expand_home(layout.data or ".")
     if not folder.is_dir():

@@ -24,7 +24,7 @@ BEHAVIOUR = ("pupil_size", "pupil_size_change", "running_speed")  # columns of `
 GAZE = ("pupil_x", "pupil_y")  # columns of `data/pupil_center`
 _IMAGE_IDS = ("frame_image_id", "colorframeprojector_image_id")
 _NO_LETTERS = (0xD800, 0xDFFF)  # halves of letters, which alone are none
-_ORDER_UNKNOWN = "Trials are in the order of their files, which is not that of presentation."
+_ORDER_UNKNOWN = "Trials are in the order of their files, which need not be that of presentation."
 
 
 def recognises(path: Path) -> bool:

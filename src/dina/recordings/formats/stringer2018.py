@@ -186,8 +186,8 @@ def stimulus_set_of(name: str) -> str:
         if name == stimulus_set or name.startswith(stimulus_set + "_"):
             return stimulus_set
     raise DataError(
-        f"A Stringer 2018 file must be named <stimulus set>_<mouse>_<date>.mat, with one of {', '.join(CONDITIONS)}; got {name!r}."
-        f" Keep its name in the deposit. A .mat of your own needs a recording.toml beside it: {describe_own_file(f'{name}.mat')}."
+        f"{name}.mat is read as a file of the Stringer 2018 deposit, and must be named <stimulus set>_<mouse>_<date>.mat, with one of"
+        f" {', '.join(CONDITIONS)}. If it is a .mat of your own, write a recording.toml beside it and give that: {describe_own_file(f'{name}.mat')}."
     )
 
 
