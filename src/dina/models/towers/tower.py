@@ -170,9 +170,8 @@ class NeuronDropout(nn.Module):
             return responses
         # where processes divide a batch, each draws for all of it and takes its rows: the same neurons as in one process
         first, n_rows = place_of_rows(len(responses))
-        drawn = torch.rand(
-            n_rows, responses.shape[1], generator=self.generator
-        )  # in memory, so that all devices silence the same
+        # in memory, so that all devices silence the same neurons
+        drawn = torch.rand(n_rows, responses.shape[1], generator=self.generator)
         stays = drawn[first : first + len(responses)].to(responses.device) >= self.probability
         return responses * stays / (1 - self.probability)
 
