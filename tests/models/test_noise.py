@@ -162,3 +162,10 @@ def test_residuals_that_are_computed_some_neurons_at_a_time_are_those_of_the_for
     torch.testing.assert_close(found.strength, of_formula.strength[-3:])
     torch.testing.assert_close(found.directions.abs(), of_formula.directions[:, -3:].abs(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(ResidualComponents.none(residuals).variance, of_formula.variance)
+
+
+def test_noise_says_how_many_components_it_has() -> None:
+    components = decompose_residuals(torch.from_numpy(generator_for(0, "noise").normal(size=(40, 6))))
+    told = [setting["noise_components"] for _, setting in components.noises((0, 4, 128), (0.0,))]
+    assert told == [0, 4, 6]
+    assert [setting["noise_components"] for _, setting in components.noises((0, 4, 128), (0.0,), most=5)] == [0, 4, 5]

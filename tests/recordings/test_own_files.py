@@ -263,6 +263,8 @@ def test_messages_name_the_description_that_was_given(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Say which axis is which in e\.toml"):
         read(tmp_path / "e.toml")
     (tmp_path / "e.toml").write_text('file = "b.npz"\n')
+    with pytest.raises(DataError, match=r"Images not found at .*c\.npy\. Check \[images\] file in e\.toml, or give images=…"):
+        read(tmp_path / "e.toml", images=tmp_path / "c.npy")
     with pytest.raises(DataError, match=r"Images not found at .*b\.npz\. Check file in e\.toml\.$"):
         read(tmp_path / "e.toml")
 

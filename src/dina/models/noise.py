@@ -190,7 +190,8 @@ class ResidualComponents:
             for shrinkage in shrinkages:
                 kept = n_components if most is None else min(n_components, most)
                 # under no name here: whoever forgets it before asking for the next holds one alone
-                yield self.noise(kept, shrinkage), {"noise_components": n_components, "noise_shrinkage": shrinkage}
+                found: dict[str, str | float] = {"noise_components": min(kept, len(self.strength)), "noise_shrinkage": shrinkage}
+                yield self.noise(kept, shrinkage), found
 
 
 def decompose_residuals(residuals: Float[Tensor, "row neuron"] | Residuals, most: int | None = None) -> ResidualComponents:

@@ -33,12 +33,13 @@ def power_sections(run: Run) -> list[Section]:
         f"Top-1 accuracy that one study of another size will find, among {found['gallery']} candidates, with its 90\u202f% prediction"
         " interval: images of the pilot, neurons, the law of growth and the new test images are drawn anew. Dotted: chance."
     )
-    spoken = "Accuracy foretold for twice and four times the images, neurons and repeats; the numbers are in the table."
+    spoken = "Accuracy foretold for larger studies; the numbers are in the table."
+    has_repeats = any(row["study"].endswith("times the repeats") for row in rows)
     words = (
         str(found["sentence"]),
-        "Foretold from left-out images of this recording, decoded with all of it and with half its images, neurons or repeats."
-        " The larger study is thought to be of the same kind: more images of the same sort, more neurons of the same"
-        " population, more repeats in one session.",
+        "Foretold from left-out images of this recording, decoded with all of it and with half its"
+        f" {'images, neurons or repeats' if has_repeats else 'images or neurons'}. The larger study is thought to be of the same kind: more"
+        f" images of the same sort, more neurons of the same population{', more repeats in one session' if has_repeats else ''}.",
         _measured_here(run, found),
         SURE,
     )

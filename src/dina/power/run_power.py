@@ -133,7 +133,7 @@ def _foretell(run: Run, pilot: Pilot, accuracy: float, gallery: int, queries: st
     known = [axis for axis in AXES if axis in pilot.by_image[queries]]
     wanted = [("as it is", dict.fromkeys(known, 1.0))]
     wanted += [(f"{times:g} times the {axis}", {axis: times}) for axis in known for times in TIMES[1:]]
-    wanted += [("twice of each", dict.fromkeys(known, 2.0))]
+    wanted += [("twice of each" if len(known) == len(AXES) else f"twice the {' and '.join(known)}", dict.fromkeys(known, 2.0))]
     forecasts = []
     for name, times in wanted:
         n_test = max(2, round(split["n_test"] * times.get("images", 1.0)))

@@ -180,7 +180,7 @@ def read_image_files(
     if not path.exists():
         where = (
             "file in recording.toml"
-            if table.file == layout.file
+            if chosen is None and layout.file is not None and table.file == layout.file
             else "[images] file in recording.toml, or give images=… (--images)"
         )
         raise DataError(f"Images not found at {path}. Check {where}.")

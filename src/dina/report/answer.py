@@ -19,10 +19,10 @@ LIMITS = (
 PER_INTERVAL = "Of 100 intervals made in this way, about 95 hold the accuracy for all images of this kind, from the same neurons."
 # What each part of the preset `default` is, for readers who have not read the method; training has a sentence of its own.
 PARTS = {
-    "likelihood": "where responses are predicted from images, and not images from responses",
+    "likelihood": "from a regression that predicts pixels to a model that predicts responses from Gabor features",
     "locality": "with a receptive field for every neuron",
     "noise": "with a model of the noise that neurons share",
-    "features": "with further feature spaces",
+    "features": "with all else that dina has before training, further feature spaces above all",
 }
 RULES = "Verdicts follow written rules, some of which were changed after a result was seen."
 

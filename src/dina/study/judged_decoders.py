@@ -33,7 +33,8 @@ COMPARED = "dina"
 MEASURES = ("top1", "top5", "mean_log_rank", "median_rank")
 # Shown for every run; other decoders that score the same in several runs are shown once.
 OF_EVERY_RUN = (COMPARED, BEFORE_TRAINING)
-# Part of the preset `default` → decoder without it, and decoder with it and all else alike or nearly so.
+# Part of the preset `default` → decoder without it and decoder with it. Locality, noise and training change alone; with the likelihood
+# comes the change from pixels to Gabor features, with further feature spaces the gain by contrast and the prior of weights.
 PARTS = {
     "likelihood": ("ridge", "encoding_global"),
     "locality": ("encoding_global", "encoding_local"),

@@ -315,8 +315,7 @@ class Run:
         try:
             check_hdf5_damage(self.path / name, content)
         except DataError as error:
-            reason = "it is damaged where it keeps words of varying length"
-            raise DataError(f"{self.path / name} cannot be read ({reason}). {self._AGAIN}") from error
+            raise DataError(f"{self.path / name} cannot be read (it is damaged). {self._AGAIN}") from error
         try:
             with h5py.File(io.BytesIO(content), "r") as file:
                 check_hdf5_contents(file, self.path / name)

@@ -95,7 +95,7 @@ def _nearest_in_words(dataset: xr.Dataset) -> str:
     bottom, top = _reach(found)
     is_cut = (found[:, 0, 1] < bottom).any() or (found[:, 0, 2] > top).any()
     return (
-        f"Grey, at the left (hollow marks): pairs less than {nearest:g} µm apart. They share neuropil and may be one neuron found twice,"
+        f"Grey, at the left (hollow marks): pairs less than {nearest:g} µm apart. Under a microscope these share neuropil and may be one neuron found twice,"
         f" so everything else leaves them out.{' Arrowheads: the interval continues.' if is_cut else ''}"
     )
 

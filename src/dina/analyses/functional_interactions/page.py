@@ -122,8 +122,13 @@ def _interacting_in_words(found: dict[str, Finding]) -> str:
     coupled, interacting = (found[name] for name in ("coupled_pairs_fraction", "interacting_pairs_fraction"))
     if not coupled.value > 0:
         return coupled_in_words(coupled)
-    how_many = f"{percent(interacting.value)} of all pairs" if interacting.value > 0 else "none"
-    return f"Of the pairs whose noise is coupled ({percent(coupled.value)} of all), {how_many} interact in decoding, too."
+    share = percent(interacting.value / coupled.value)
+    how_many = (
+        f"{share} interact in decoding, too ({percent(interacting.value)} of all)"
+        if interacting.value > 0
+        else "none interact in decoding"
+    )
+    return f"Of the pairs whose noise is coupled ({percent(coupled.value)} of all), {how_many}."
 
 
 @in_style

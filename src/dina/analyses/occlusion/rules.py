@@ -15,9 +15,7 @@ def _distributed(found: Found) -> tuple[Answer, str]:
         change = f"the log rank of the right image changes by {says(rank)} nats (negative: better)"
         return "cannot tell", f"Hiding places lowers scores, but {change}. Retrieval may lose nothing."
     where = f"After division by coverage, the loss under the window is spread over {says(spread, '%')} of the covered area"
-    limits = (
-        f" The receptive fields are spread over {100 * coverage.value:.2g}\u202f% of the image; nothing is known about the rest."
-    )
+    limits = f" The receptive fields are spread over {100 * coverage.value:.2g}\u202f% of the image."
     if place_of(spread, HALF) == "above":
         return "supported", f"{where}: more than half.{limits}"
     if place_of(spread, HALF) == "below":

@@ -26,6 +26,8 @@ PANELS = (
     ("top1_loss", "top-1 accuracy\nlost (points)", 100.0),
     ("log_rank_loss", "log rank added\n(nats; + is worse)", 1.0),
 )
+# Numbers that differ by less than this differ by rounding alone.
+_ROUNDING = 1e-9
 # What the parts of a Gabor tower are.
 KINDS = (
     f" {ANGLES} Energy: like complex cells. Normalised: divided by the contrast around. Even, odd: like simple cells of either phase and sign."
@@ -143,11 +145,11 @@ def _beside_random_channels(dataset: xr.Dataset) -> str:
         return ""
     names = [str(name) for name in dataset["pathway"].to_numpy()]
     ranges = "; ".join(f"{name} {points_interval(*ends)}" for name, *ends in zip(names, low, high, strict=True))
-    is_certain = (begin > high) | (end < low)
+    is_certain = (begin > high + _ROUNDING) | (end < low - _ROUNDING)
     special = [
         f"the {name} pathway {'contributes' if certain else 'does not certainly contribute'} {'more' if one > top else 'less'} than they do"
         for name, one, bottom, top, certain in zip(names, value, low, high, is_certain, strict=True)
-        if not bottom <= one <= top
+        if not bottom - _ROUNDING <= one <= top + _ROUNDING
     ]
     found = "; ".join(special) if special else "no pathway contributes more or less than they do"
     more = (
