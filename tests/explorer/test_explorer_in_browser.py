@@ -147,7 +147,7 @@ def test_maps_and_occlusion_follow_their_lists(shown: Opened) -> None:
     page.locator("#maps figure:nth-child(2):last-child").wait_for()
     assert page.locator("#maps canvas").count() == 4
     before = page.get_attribute("#occlusion canvas", "aria-label")
-    usual = r"of the 6 occluded images lose \S+ to .*Rings: the \d+ of 60 places .*33\u202f% if it were like the others"
+    usual = r"of the 6 occluded images lose between \S+ and .*? \(below 0: gain\)\. Rings: the \d+ of 60 places .*33\u202f% if it were like the others"
     assert re.search(usual, page.inner_text("#occlusion-words"))
     assert re.search(usual, before)
     shown.choose("#sweep", "small window, to grey, 2 px")

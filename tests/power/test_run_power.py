@@ -90,8 +90,8 @@ def test_the_chance_to_decide_claims_follows_from_the_analyses_of_the_run(run: P
     assert row["verdict"] == "cannot tell"
     assert row["chance"]["1"] < row["chance"]["2"]
     assert row["chance"]["2"] == row["chance"]["4"]  # 96 images are read at most
-    assert row["note"].startswith("spatial_frequency reads no more than 96 test images")
-    assert row["note"].endswith("Without map_capacity, not every answer can be given.")
+    assert row["note"].startswith("“Spatial frequencies that carry the decoding” reads no more than 96 test images")
+    assert row["note"].endswith("Without “Size of the maps” (dina interpret RUN map_capacity), not every answer can be given.")
     (section,) = power_sections(Run(run))
     table, reasons = section.tables
     assert sum(each[1] == row["note"] for each in reasons.rows) == 1

@@ -144,7 +144,10 @@ def test_methods_name_the_analyses_that_have_no_null(simulated_run: Path, tmp_pa
     for name in interpreted:
         write_dataset(tmp_path / f"results/interpretation/{name}.nc", xr.Dataset())
     text = methods_paragraph(read_run(tmp_path))[0]
-    assert "with a null of their own, by occlusion; without a null, which describe and test nothing, by variance spectra." in text
+    assert (
+        "with a null of their own, by “Where in the image the decoding comes from”; without a null, which describe and test nothing, by “Variance spectra”."
+        in text
+    )
 
 
 def test_methods_say_what_was_done_and_list_each_source_once(simulated_run: Path) -> None:

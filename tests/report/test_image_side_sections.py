@@ -172,7 +172,7 @@ def test_replaced_content_and_removed_content_have_two_names(small_session: Reco
     )
     section = ANALYSES["spatial_frequency"].draw(result.to_dataset(), findings)
     (said,), (part,) = section.paragraphs, section.figures
-    assert "; chance: anywhere below the Nyquist limit (" in said
+    assert "; chance: anywhere, even beyond the Nyquist limit (" in said
     assert said.startswith("No edge can be told from chance: the matched signal ends at ")
     assert "if everything else comes from another image" in said
     assert "alone" not in said

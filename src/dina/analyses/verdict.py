@@ -1,6 +1,7 @@
 """A verdict: a claim, the written rule that decides it, and the answer that follows from the findings."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -150,6 +151,20 @@ def _why_absent(key: FindingKey, found: Found, findings: ByAnalysis, missing: Ma
     if analysis in missing:
         return f"The analysis {analysis} could not be done: {missing[analysis]}"
     return f"The analysis {analysis} was not done."
+
+
+def in_page_words(reason: str) -> str:
+    """Say a reason without the names that analyses have in the code, but for what to type.
+
+    Examples
+    --------
+    >>> in_page_words("Half. The analysis occlusion was not done.")
+    'Half. This was not asked yet (dina interpret RUN occlusion).'
+    >>> in_page_words("The analysis semantics could not be done: No labels.")
+    'No labels.'
+    """
+    said = re.sub(r"The analysis \w+ could not be done: ", "", reason)
+    return re.sub(r"The analysis (\w+) was not done\.", r"This was not asked yet (dina interpret RUN \1).", said)
 
 
 def not_measured(analysis: str) -> str:

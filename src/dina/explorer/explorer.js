@@ -357,7 +357,7 @@
   function unusual(place, low, high, many, size) { // chance is that this image is like the others
     if (!Number.isFinite(facts.occlusion_chance)) return `fewer than three images were occluded, so that nothing says what is usual`;
     const percent = (share) => `${number(100 * share, 2)}${NARROW}%`;
-    return `there, ${percent(1 - facts.occlusion_chance)} of the ${facts.n_occluded} occluded images lose ${number(low[place])} to ${withUnits(high[place], facts.units)}.`
+    return `there, ${percent(1 - facts.occlusion_chance)} of the ${facts.n_occluded} occluded images lose between ${number(low[place])} and ${withUnits(high[place], facts.units)} (below 0: gain).`
       + ` Rings: the ${many} of ${size} places (${percent(many / size)}) where this image loses more or less than that; ${percent(facts.occlusion_chance)} if it were like the others`;
   }
 
@@ -660,7 +660,7 @@
   }
 
   function queryWords(which) {
-    return which < 0 ? "average over trials" : facts.average ? `single trial ${which + 1}` : "single trial";
+    return which < 0 ? (facts.average ? "average over trials" : "response") : facts.average ? `single trial ${which + 1}` : "single trial";
   }
 
   async function begin() {

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from dina.analyses.verdict import in_page_words
 from dina.figures.canvas import finish_axes, in_style, new_figure, write_plain_numbers
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
@@ -108,7 +109,7 @@ def verdict_tables(found: dict[str, Any]) -> list[Table]:
     by_note: dict[str, list[str]] = {}
     for row in rows:
         if row["note"]:
-            by_note.setdefault(row["note"], []).append(str(row["claim"]))
+            by_note.setdefault(in_page_words(row["note"]), []).append(str(row["claim"]))
     notes = tuple((" ".join(claims), note) for note, claims in by_note.items())
     return [
         chances,

@@ -170,11 +170,13 @@ def say_needed(found: Mapping[str, Any]) -> str:
             else f"never sure up to {MOST:g} times as many"
         )
         parts.append(f"{_number(one['times'] * one['has'])} {axis} instead of {_number(one['has'])} ({sure})")
-    if never:
-        parts.append(f"no number of {' or of '.join(never)} up to {MOST:g} times as many, alone")
     kind = "averaged responses" if found["queries"] == "averaged" else "single trials"
-    reached = "; or ".join(parts)
-    return f"To find {100 * found['accuracy']:.3g}\u202f% of the images among {found['gallery']} from {kind}: {reached}. Images are those to learn from."
+    goal = f"{100 * found['accuracy']:.3g}\u202f% of the images among {found['gallery']} from {kind}"
+    said = [f"To find {goal}: {'; or '.join(parts)}."] if parts else []
+    if never:
+        more = f"More {' or more '.join(never)} alone, up to {MOST:g} times as many, would not reach"
+        said.append(f"{more} {'this' if said else goal}.")
+    return f"{' '.join(said)} Images are those to learn from."
 
 
 def _number(value: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from dina.analyses import ANALYSES
 from dina.analyses.verdict import Answer, ByAnalysis, FindingKey, Rule, judge
 from dina.checks import DataError
 from dina.power.forecast import MOST
@@ -152,12 +153,16 @@ def _limits(rule: Rule, study: StudyAtHand) -> str:
     keys = dict.fromkeys(key for key in (*rule.needs, *rule.asks_why) if key[1] in study.findings.get(key[0], {}))
     full = dict.fromkeys(key[0] for key in keys if study.is_capped(key))
     said = [
-        f"{name} reads no more than {study.at_most[name]} test images (dina interpret RUN {name} --set n_images=…)."
+        f"{_named(name)} reads no more than {study.at_most[name]} test images (dina interpret RUN {name} --set n_images=…)."
         for name in full
     ]
     lacking = dict.fromkeys(name for name, finding in rule.asks_why if math.isnan(study.value((name, finding))))
-    said += [f"Without {name}, not every answer can be given." for name in lacking]
+    said += [f"Without {_named(name)} (dina interpret RUN {name}), not every answer can be given." for name in lacking]
     return " ".join(said)
+
+
+def _named(name: str) -> str:
+    return f"“{ANALYSES[name].heading}”" if name in ANALYSES else name
 
 
 def _draw(known: Finding, narrowed: float, normal: np.ndarray) -> list[Finding]:

@@ -40,7 +40,7 @@ METHODS = (
 )
 
 SPACES_SHOWN = (
-    " Feature spaces: those that took part in dina's prediction, each with its mean weight over neurons. Lost without: how much"
+    " Feature spaces: those that took part in dina's prediction, each with its mean weight over neurons; the weights of a neuron need not sum to 1. Lost without: how much"
     " less of the variance of {} is explained without each space, with 95\u202f% interval over images; all on"
     " left-out predictions of at most 300 training images and 1000 neurons."
 )

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from dina.analyses import ANALYSES
-from dina.analyses.verdict import BESIDE
+from dina.analyses.verdict import BESIDE, in_page_words
 from dina.artifacts import write_text
 from dina.checks import DataError
 from dina.figures.canvas import inline_svg, svg_of
@@ -223,9 +223,7 @@ def _each_reason_once(cells: list[tuple[str, ...]]) -> tuple[tuple[str, ...], ..
     first = {reason: claim for claim, _, reason in reversed(cells)}
     rows = []
     for claim, verdict, reason in cells:
-        said = re.sub(r"The analysis \w+ could not be done: ", "", reason)
-        said = re.sub(r"The analysis (\w+) was not done\.", r"This was not asked yet (dina interpret RUN \1).", said)
-        said = ANY_ADVICE.sub("", said.replace(": This was", ": this was"))
+        said = ANY_ADVICE.sub("", in_page_words(reason).replace(": This was", ": this was"))
         rows.append((claim, verdict, said if first[reason] == claim else f"As for “{first[reason].rstrip('.')}”."))
     return tuple(rows)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dina.analyses import ANALYSES
 from dina.figures.style import style_of
 from dina.figures.words import number, percent
 from dina.study.run_directory import Run
@@ -206,14 +207,18 @@ def _statistics(run: Run, cite: _Cited) -> Iterable[str]:
         yield f"Variances were widened for folds that share training images {cite('nadeau')}."
     else:
         yield f"Accuracy was tested against chance by permuting images over queries {cite('phipson')}."
-    done = {name.replace("_", " "): one.findings for name, one in run.interpretation.items() if one.dataset is not None}
+    done = {
+        f"“{ANALYSES[name].heading.rstrip('.?')}”" if name in ANALYSES else name.replace("_", " "): one.findings
+        for name, one in run.interpretation.items()
+        if one.dataset is not None
+    }
     if done:
         tested = [name for name, found in done.items() if any(math.isfinite(finding.null_low) for finding in found)]
         described = [name for name in done if name not in tested]
         asked = [f"with a null of their own, by {_listed(tested)}"] if tested else []
         asked += [f"without a null, which describe and test nothing, by {_listed(described)}"] if described else []
         yield (
-            f"What carries the decoding was asked by analyses with intervals over images or neurons: {'; '.join(asked)}. Claims were judged by written rules (documentation of dina, verdicts.md)."
+            f"What carries the decoding was asked by analyses with intervals over images or neurons, named as on dina's page: {'; '.join(asked)}. Claims were judged by written rules (documentation of dina, verdicts.md)."
         )
 
 

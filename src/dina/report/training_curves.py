@@ -16,6 +16,12 @@ from dina.figures.words import DASH, interval, number, percent
 from dina.study.run_directory import Run
 
 CRITERIA = {"top1": "the highest top-1 accuracy", "loss": "the lowest loss", "log_rank": "the lowest mean log rank"}
+# Columns of history.csv whose names are no words.
+COLUMNS = {
+    "train_loss": "training loss",
+    "learning_rate_image": "learning rate of the image tower",
+    "learning_rate_neural": "learning rate of the neural tower",
+}
 # Said wherever validation accuracy is shown.
 TOO_HIGH = "The validation images chose these settings, so accuracy of the chosen model on them is too high; only test images measure it."
 
@@ -156,7 +162,7 @@ def _history_table(run: Run, epoch: np.ndarray) -> Table:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").replace("top1", "top-1")
+    return COLUMNS.get(name, name.replace("_", " ").replace("top1", "top-1"))
 
 
 def _count_epochs(count: int) -> str:

@@ -53,7 +53,7 @@ def noise_shuffle_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
         f"Single trials of {found['intact_top1'].n} test images. Shuffled: the repeats of each image exchanged for each neuron by"
         " itself, which keeps tuning and removes noise correlations. a: accuracy by what the noise model was learnt from; each small"
         " mark is one shuffle; dashed: chance. b, c: paired differences; right of 0 is better in b,"
-        " left of 0 in c: the right image stands further in front."
+        " left of 0 in c: the right image stands further in front. summary.json has the opposite sign in c: what is gained."
         f"{KNOWING if knows else TESTED} Bars: 95\u202f% intervals over images; grey: differences between shuffles. {SAME_GALLERY}",
         summary,
         finding_table(

@@ -86,7 +86,7 @@ def representative_geometry_section(dataset: xr.Dataset, findings: tuple[Finding
         " with all others. Neurons are ranked by their contribution to decoding training images."
         f"{_drawn_again(dataset, 'corrected' if is_corrected else 'measured')}"
         f"{INTERVALS if is_corrected else ''} d to f: dissimilarities of all pairs of"
-        f" images, {responses_words(dataset)}, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar.",
+        f" images, {responses_words(dataset)}, images in one order; top tenth: the {n_tenth:,} neurons that contribute most. Dark: similar; each has a scale of its own, from its 2\u202f% to its 98\u202f% quantile.",
         _summary(found),
         finding_table(
             "Geometries of the top tenth of the neurons, of all others, and of all.",
@@ -184,6 +184,7 @@ def _draw_geometry(dataset: xr.Dataset, found: Mapping[str, Finding], is_correct
     for column, (group, title) in enumerate(MATRICES.items()):
         axes = figure.add_subplot(grid[1, column])
         matrix = pairs.sel(group=group).to_numpy()[np.ix_(order, order)]
+        np.fill_diagonal(matrix, np.nan)  # an image with itself says nothing
         low, high = np.nanpercentile(matrix, [2, 98]) if np.isfinite(matrix).any() else (0.0, 1.0)
         axes.imshow(matrix, cmap="cividis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
         axes.set(title=title, xticks=[], yticks=[], xlabel="test image")

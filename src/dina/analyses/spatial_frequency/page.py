@@ -245,23 +245,23 @@ def _cells(one: Finding, nyquist: float) -> tuple[str, str, str]:
 
 
 def _frequencies(low: float, high: float, nyquist: float) -> str:
-    """Write a range of frequencies, cut off at zero and at the Nyquist limit: beyond them there are none.
+    """Write a range of frequencies. There are none below zero, and beyond the Nyquist limit along diagonals alone.
 
     Examples
     --------
     >>> _frequencies(0.1, 0.3, 0.5), _frequencies(0.1, 0.55, 0.5), _frequencies(-0.1, 0.3, 0.5)
-    ('0.1 to 0.3', '0.1 to the Nyquist limit (0.5)', 'anything up to 0.3')
+    ('0.1 to 0.3', '0.1 to beyond the Nyquist limit (0.5)', 'anything up to 0.3')
     >>> _frequencies(-0.1, 0.6, 0.5), _frequencies(float("nan"), 0.6, 0.5)
-    ('anywhere below the Nyquist limit (0.5)', '–')
+    ('anywhere, even beyond the Nyquist limit (0.5)', '–')
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return DASH
     limit = f"the Nyquist limit ({number(nyquist)})"
     if low <= 0:
-        return f"anywhere below {limit}" if high > nyquist else f"anything up to {number(high)}"
+        return f"anywhere, even beyond {limit}" if high > nyquist else f"anything up to {number(high)}"
     if low > nyquist:
         return f"beyond {limit}"
-    return f"{number(low)} to {limit}" if high > nyquist else from_to(*numbers(low, high))
+    return f"{number(low)} to beyond {limit}" if high > nyquist else from_to(*numbers(low, high))
 
 
 def _chance(edge: Finding, nyquist: float) -> str:
