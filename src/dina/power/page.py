@@ -1,5 +1,6 @@
 """What the page of a run says of more images, neurons or repeats."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def _measured_here(run: Run, found: dict[str, Any]) -> str:
     measured = [row for row in run.select(found["queries"]) if row.decoder == "dina" and row.top1 is not None]
     here = "".join(
         f" This split found {percent(row.top1)} ({interval(row.top1_low, row.top1_high)}) among its {row.n_gallery:,} test images"
-        f"{'' if row.n_gallery == found['gallery'] else ', where the forecast is among ' + format(found['gallery'], ',')}."
+        f"{'' if row.n_gallery == found['gallery'] else _among_as_many(run, found)}."
         for row in measured
     )
     return (
@@ -62,6 +63,16 @@ def _measured_here(run: Run, found: dict[str, Any]) -> str:
         f"{here} The forecast rests on other images: all images of the recording are left out once, in folds, and what smaller training"
         " sets give is carried on to the size of this one. So the two may differ."
     )
+
+
+def _among_as_many(run: Run, found: dict[str, Any]) -> str:
+    """Say that the forecast has another gallery, and what this split finds in one as large, if that was computed."""
+    sizes, gallery = run.gallery_size, int(found["gallery"])
+    apart = f", where the forecast is among {gallery:,}"
+    if sizes is None or gallery not in sizes["gallery_size"].to_numpy():
+        return apart
+    here = float(sizes["top1"].sel(queries=found["queries"], decoder="dina", gallery_size=gallery))
+    return apart if math.isnan(here) else f"{apart}; among {gallery:,}, this split finds {percent(here)}"
 
 
 def power_table(found: dict[str, Any], averages: str = "averaged responses") -> Table:

@@ -27,6 +27,8 @@ _MEANINGS = {
     "Structural similarity (SSIM)": "How alike two pictures are in their local patterns: 1 for the same picture, about 0 for unrelated ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861).",
     "Nyquist limit": "The finest detail that pixels can show: one cycle in two pixels.",
     "Shapley value": "What one part contributes, averaged over all orders in which the parts can join.",
+    "Sparseness": "How unequal numbers are: near 0 if all are alike, near 1 if one holds everything. Lifetime sparseness: of the responses of a neuron to all images. Treves–Rolls sparseness and the Gini coefficient are two measures of it (Treves & Rolls 1991, doi:10.1088/0954-898X_2_4_004).",
+    "Balanced accuracy": "The mean, over categories, of the share of images of a category that are named rightly. So frequent categories count no more than rare ones; guessing gives one over their number.",
     "Noise ceiling": "The highest correlation that a model could reach with a neuron's averaged responses, given their noise; estimated from repeats.",
     "Reliability": "How similar a neuron's responses to the same images are from one half of the trials to the other: 1 is perfect, 0 is unrelated to the images.",
     "Power-law exponent": "How quickly variance falls from one dimension to the next, of responses or of images, maps and filters. For the signal of populations in mouse visual cortex under natural images it is about 1 (Stringer et al. 2019, doi:10.1038/s41586-019-1346-5).",
@@ -52,6 +54,8 @@ def how_to_read(run: Run) -> Section:
         ),
         "Nyquist limit": bool(shown & {"spatial_frequency", "spatial_frequency_refit", "map_capacity"}),
         "Shapley value": bool(shown & {"pathway_masking", "contributions"}),
+        "Sparseness": bool(shown & {"neuron_profiles", "sparse_subsets"}),
+        "Balanced accuracy": "semantics" in shown,
         "Noise ceiling": _has_ceiling(run),
         "Reliability": run.quality is not None and "reliability" in run.quality,
         "Power-law exponent": "variance_spectra" in shown

@@ -1,4 +1,4 @@
-"""The pages of the pathways: what masking parts of the image tower costs, and how well each pathway decodes alone."""
+"""The pages of the pathways: what masking parts of the image tower costs, and what towers of one pathway decode."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -14,8 +14,9 @@ from dina.figures.channel_words import ANGLES, bars_of_channel
 from dina.figures.difference_words import points_interval
 from dina.figures.finding_parts import draw_dots, finding_table, reasons
 from dina.figures.finding_words import LOCAL_CHANNELS, in_a_sentence
-from dina.figures.parts import FigurePart, Section
+from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS
+from dina.figures.words import DASH, from_to, numbers
 from dina.models.spaces import SPACES
 from dina.statistics.finding import Finding
 
@@ -77,7 +78,7 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
                 _draw_shapley(dataset),
                 "Dots: contribution of each pathway to the accuracy above that with all masked, averaged over all orders in which pathways can"
                 f" join, with 95\u202f% interval.{of_band} Chance, the range of contributions if queries are assigned to other images, is the null in the table."
-                " Diamonds: accuracy of this pathway alone, all others masked; line: nothing masked.",
+                " Line: the accuracy with nothing masked.",
                 answer,
                 finding_table("Contributions of the pathways to top-1 accuracy.", shapley, found, points=shapley),
             )
@@ -86,7 +87,27 @@ def pathway_masking_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     missing = reasons(masked | {name: f"contribution of the {words}" for name, words in shapley.items()}, shown)
     if pathways and not is_above_chance(full):
         missing += (f"contributions of the pathways: {NOTHING_TO_SHARE}",)
-    return Section("pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures, missing=missing)
+    tables = (_as_drawn(dataset, words),)
+    return Section(
+        "pathway-masking", "Pathways and channels", paragraphs=(answer,), figures=figures, tables=tables, missing=missing
+    )
+
+
+def _as_drawn(dataset: xr.Dataset, words: Mapping[str, str]) -> Table:
+    """Return every number of the figure of masking: value, interval and what random channels give."""
+    rows = []
+    for part, named in words.items():
+        cells = []
+        for measure, _, factor in PANELS:
+            one = dataset.sel(masked=part, measure=measure)
+            value, *ends = numbers(*(factor * float(one[name]) for name in ("values", "low", "high", "null_low", "null_high")))
+            random = from_to(*ends[2:])
+            cells.append(f"{value} ({from_to(*ends[:2])}{'' if random == DASH else '; random: ' + random})")
+        rows.append((named, *cells))
+    columns = ("masked", *(" ".join(label.split()) for _, label, _ in PANELS))
+    return Table(
+        "What each masked part changes, with 95\u202f% interval, and what as many random channels change.", columns, tuple(rows)
+    )
 
 
 def _answer(dataset: xr.Dataset, found: Mapping[str, Finding], pathways: list[str]) -> str:
@@ -220,7 +241,7 @@ def _draw_pathway_masking(dataset: xr.Dataset, words: Mapping[str, str]) -> Figu
 
 @in_style
 def _draw_shapley(dataset: xr.Dataset) -> Figure:
-    """Draw each pathway's contribution to the accuracy, and the accuracy of each pathway alone."""
+    """Draw each pathway's contribution to the accuracy."""
     pathways = [str(name) for name in dataset["pathway"].to_numpy()]
     figure = new_figure(130, 24 + 9 * len(pathways))
     axes = figure.add_subplot()
@@ -229,8 +250,6 @@ def _draw_shapley(dataset: xr.Dataset) -> Figure:
     axes.barh(place, null_high - null_low, left=null_low, height=0.6, color=COLOURS["chance"][0], alpha=0.3, linewidth=0)
     axes.hlines(place, low, high, color=COLOURS["dina"][0], linewidth=1.4)
     axes.plot(value, place, "o", color=COLOURS["dina"][0], markersize=5, label="contribution")
-    alone = 100 * dataset["top1_alone"].to_numpy()
-    axes.plot(alone, place, "D", color=COLOURS["rival"][0], markersize=4.5, linestyle="", label="accuracy of this pathway alone")
     axes.axvline(100 * float(dataset.attrs["top1"]), color=COLOURS["ink"][0], linewidth=1.0, label="nothing masked")
     axes.set_yticks(place, pathways)
     axes.set_ylim(len(pathways) - 0.4, -0.6)
