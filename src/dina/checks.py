@@ -77,7 +77,8 @@ def _refuse_huge(value: Any, places: Sequence[str]) -> None:
 
 def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
     places = [str(place) for place in fault["loc"]]
-    name = ".".join([prefix, *places] if prefix else places) or "the settings"
+    named = [str(place) for place in fault["loc"] if not isinstance(place, int)]
+    name = ".".join([prefix, *named] if prefix else named) or "the settings"
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, places[:-1])
         hint = _tables_of(model, places) or _hint(places[-1], known)
@@ -88,7 +89,8 @@ def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
     is_choice = fault["type"] == "literal_error" or says.startswith("should be one of ")
     choices = re.findall(r"[\w-]+", says.removeprefix("should be")) if is_choice else []
     near = get_close_matches(str(fault["input"]), choices, n=1)
-    return f"The setting {name}{of} {says}; got {fault['input']!r}." + (f" Perhaps {near[0]!r} was meant." if near else "")
+    entry = next((f"Entry {place + 1} of the" for place in fault["loc"] if isinstance(place, int)), "The")
+    return f"{entry} setting {name}{of} {says}; got {fault['input']!r}." + (f" Perhaps {near[0]!r} was meant." if near else "")
 
 
 def _tables_of(model: type[BaseModel], places: Sequence[str]) -> str:

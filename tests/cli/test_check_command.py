@@ -80,6 +80,7 @@ def test_averages_are_not_called_images_shown_once_and_twins_are_counted(
     assert "12 to 12" not in out
     assert "shown once" not in out
     assert "Note: 60 images have one average each: reliability cannot be measured from it." in out
+    assert "Note: The trained encoder needs images of 32 pixels along each side; these have 8 x 9." in out
     assert "Note: 1 group of near-identical images was found; it was kept" in out
 
 

@@ -26,6 +26,16 @@ def test_pictures_called_by_numbers_are_meant_by_their_names() -> None:
         numbers(np.array(["0", "1"]), names)
 
 
+def test_a_misspelt_picture_is_told_with_its_row_and_the_name_that_no_row_has() -> None:
+    names = ("cat1.png", "cat2.png", "owl.png")
+    with pytest.raises(DataError, match=r"names the image 'oul\.png', which is .*it is in row 3\. Perhaps owl\.png was meant"):
+        numbers(np.array(["cat1", "", "oul.png", "cat2.png"]), names)
+    with pytest.raises(
+        DataError, match=r"it is in row 1\. Give the images that belong to it"
+    ):  # cat1 and cat2 are there, and named
+        numbers(np.array(["cat3.png", "cat1", "cat2", "owl"]), names)
+
+
 def test_a_name_of_several_pictures_must_be_written_whole() -> None:
     names = ("cat.jpg", "cat.png", "dog.png")
     assert numbers(np.array(["cat.jpg", "dog"]), names) == [0, 2]

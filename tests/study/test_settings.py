@@ -29,7 +29,7 @@ def test_words_win_over_the_file_and_later_words_over_earlier(tmp_path: Path) ->
         ("split.test_fraction=2", r"The setting split.test_fraction should be less than 1; got 2\."),
         (
             'decoders=["dina", "rigde"]',
-            r"The setting decoders\.1 should be one of dina, .*; got 'rigde'\. Perhaps 'ridge' was meant\.",
+            r"Entry 2 of the setting decoders should be one of dina, .*; got 'rigde'\. Perhaps 'ridge' was meant\.",
         ),
         (
             "test_fraction=0.2",

@@ -86,6 +86,10 @@ def _facts(recording: "Recording", reliability: "np.ndarray") -> "Table":
     return Table("What the recording holds.", ("fact", "value"), rows, n_words=2)
 
 
+def _images_were(n: int) -> str:
+    return "1 image was" if n == 1 else f"{n:,} images were"
+
+
 def _span(counts: "np.ndarray") -> str:
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
@@ -116,6 +120,7 @@ def _doubts(recording: "Recording", reliability: "np.ndarray") -> tuple[list[str
     import numpy as np
 
     from dina.checks import DataError
+    from dina.models.spaces.trained_network import TrainedNetwork
     from dina.study.likeness import judge_likeness, judge_twins
     from dina.study.prepared_recordings import draw_splits
     from dina.study.settings import SplitSettings
@@ -127,7 +132,7 @@ def _doubts(recording: "Recording", reliability: "np.ndarray") -> tuple[list[str
         doubts.append(f"{averaged:,} images have one average each: reliability cannot be measured from it.")
     if len(once) > averaged:
         doubts.append(
-            f"{len(once) - averaged:,} images were shown once: reliability cannot be measured from them. If responses are averages,"
+            f"{_images_were(len(once) - averaged)} shown once: reliability cannot be measured from this. If responses are averages,"
             " write n_presentations into a recording.toml (of arrays: under [responses])."
         )
     n_repeated = int((recording.repeats_per_stimulus() > 1).sum())
@@ -139,5 +144,6 @@ def _doubts(recording: "Recording", reliability: "np.ndarray") -> tuple[list[str
         (split,) = draw_splits([recording], SplitSettings(), [0])
     except DataError as error:
         return [f"Note: {doubt}" for doubt in doubts], str(error)
-    doubts += filter(None, [judge_twins(split), judge_likeness(recording.images, split)[1]])
+    lacking = TrainedNetwork.explain_absence(recording.images.shape[1:])
+    doubts += filter(None, [lacking, judge_twins(split), judge_likeness(recording.images, split)[1]])
     return [f"Note: {doubt}" for doubt in doubts] or ["Nothing odd was found."], ""

@@ -218,8 +218,8 @@ def _find(folder: Path, table: _ImagesTable) -> Path:
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)
         raise DataError(
-            f"{folder} must hold one of {', '.join(IMAGE_NAMES)}; it holds {what}. Say where the images are: with --images, or in the"
-            " .toml with file under [images] (of arrays) or images under [options] (of other formats)."
+            f"{folder} must hold one of {', '.join(IMAGE_NAMES)}; it holds {what}. Say where the images are with --images PATH, or"
+            ' in the .toml: of arrays with the two lines [images] and file = "…", of other formats with [options] and images = "…".'
         )
     return found[0]
 
@@ -324,7 +324,7 @@ def _response_axes(stored: np.ndarray, table: _ResponsesTable) -> tuple[_Respons
         return ("trial", "neuron")
     if not any(set(known) == set(table.axes) and len(known) == len(table.axes) for known in _ARRANGEMENTS):
         raise DataError(
-            "responses.axes must be trial and neuron, stimulus and neuron, or stimulus, repeat and neuron, in the order of the"
+            "axes under [responses] must be trial and neuron, stimulus and neuron, or stimulus, repeat and neuron, in the order of the"
             f" array; got {', '.join(table.axes)}. Correct it, {example}."
         )
     if len(table.axes) != stored.ndim:

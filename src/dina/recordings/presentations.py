@@ -1,6 +1,7 @@
 """A table of presentations beside activity over time: when which image was shown, and what the animal did meanwhile."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -230,11 +231,15 @@ def _by_name(words: np.ndarray, blank: np.ndarray, names: tuple[str, ...], sourc
     if doubtful:
         several = ", ".join(name for name, stem in zip(names, stems) if stem == doubtful[0])
         raise DataError(f"{source} names the image {doubtful[0]!r}, which can be {several}. Write the whole name.")
-    unknown = sorted({word for word in words[~blank].tolist() if word not in positions})
+    unknown = list(dict.fromkeys(word for word in words[~blank].tolist() if word not in positions))
     if unknown:
         there = f"which are {', '.join(names[:3])}, …" if names else "which have no names"
         others = f" and {len(unknown) - 1} more that are" if len(unknown) > 1 else ", which is"
+        named = set(words.tolist())
+        near = get_close_matches(unknown[0], [one for one in names if not {one, PurePath(one).stem} & named], n=1)
+        meant = f" Perhaps {near[0]} was meant; else give" if near else " Give"
         raise DataError(
-            f"{source} names the image {unknown[0]!r}{others} not among the images ({there}). Give the images that belong to it."
+            f"{source} names the image {unknown[0]!r}{others} not among the images ({there}); it is in row {words.tolist().index(unknown[0]) + 1}."
+            f"{meant} the images that belong to it."
         )
     return np.array([-1 if is_blank else positions[word] for word, is_blank in zip(words.tolist(), blank)], dtype=np.int64)

@@ -65,8 +65,8 @@ def read(
             f"{found / DESCRIPTION} must say which format it describes, since {found.name} is no folder of arrays: format = {name!r}."
         )
     if known is None:
-        accepted = "; ".join(known.accepts for known in FORMATS.values())
-        raise DataError(f"{found} is no recording in a known format. {_say_near(found)}Accepted are: {accepted}.")
+        near = _say_near(found) or f"Accepted are: {'; '.join(known.accepts for known in FORMATS.values())}."
+        raise DataError(f"{found} is no recording in a known format. {near.rstrip()}")
     chosen = {"images": images, "labels": labels}
     given = {**(options or {}), **{name: expand_home(file) for name, file in chosen.items() if file is not None}}
     surplus = [option for option in given if option not in known.options()]
@@ -90,6 +90,8 @@ def read(
         f"{name.capitalize()} were read from {given[name].name}, as asked; those that belong to the recording, if any, were passed over."
         for name in asked
     ]
+    if description is None and found.is_file() and found.suffix != ".toml" and (found.parent / DESCRIPTION).is_file():
+        news.append(f"{DESCRIPTION} beside {found.name} was not read; what it says counts where it is given itself.")
     news += [sentence for sentence in find_oddities(recording) if sentence not in recording.notes]
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 

@@ -58,5 +58,7 @@ def _advise(known: np.ndarray, index_base: int, n_images: int) -> str:
         return "Give all images. If they are all there, state their axes under [images]."
     drop = f"drop = [{', '.join(map(str, odd.tolist()))}]"
     if not seem_from_1:
-        return f"If that is a grey screen, say {drop} under [stimulus_id]; else give all images."
+        return (
+            f"If images are missing, also in the middle, give them all; if that is a grey screen, say {drop} under [stimulus_id]."
+        )
     return f"If ids count from 1, as they seem to, and the rest is a grey screen, say index_base = 1 and {drop} under [stimulus_id]; else give all images."

@@ -256,3 +256,11 @@ def test_a_pipe_is_never_waited_for(name: str, tmp_path: Path) -> None:
         (tmp_path / "recording.toml").write_text('[labels]\nfile = "labels.csv"\n')
     with pytest.raises(DataError):
         read(tmp_path)
+
+
+def test_a_wrong_entry_of_a_list_is_told_by_the_name_of_the_list(tmp_path: Path) -> None:
+    write_folder(tmp_path, files={"recording.toml": '[responses]\naxes = ["trail", "neuron"]\n'})
+    with pytest.raises(
+        DataError, match=r"Entry 1 of the setting responses\.axes of recording\.toml .*got 'trail'\. Perhaps 'trial' was meant"
+    ):
+        read(tmp_path)

@@ -240,7 +240,7 @@ def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> No
             ("a.h5",),
             r"a\.h5, one level down.*not called images, responses and stimulus_id, put a recording\.toml .*file = 'a\.h5'",
         ),
-        (("a.nwb",), r"a\.nwb, one level down, looks like one: give that path\. Accepted"),
+        (("a.nwb",), r"a\.nwb, one level down, looks like one: give that path\.$"),
         (("a.png", "b.png"), r"It holds a\.png, b\.png\. A folder of arrays needs responses\.npy"),
         (("resp.npy", "stim.npy"), r"It holds resp\.npy, stim\.npy\. A folder of arrays .*recording\.toml that says what yours"),
         (("images", "presentations.csv"), r"It holds images, presentations\.csv\. presentations\.csv needs spks\.npy"),

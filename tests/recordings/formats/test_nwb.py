@@ -221,3 +221,11 @@ def test_version_1_and_damage_are_named(broken: Path, tmp_path: Path) -> None:
         file["nwb_version"] = "NWB-1.0.6"
     with pytest.raises(DataError, match="must be an NWB file of version 2; it has version 1"):
         read(broken)
+
+
+def test_a_description_beside_a_file_that_is_given_itself_is_said_to_be_passed_over(imaging: Path, tmp_path: Path) -> None:
+    shutil.copy(imaging, tmp_path / "mouse.nwb")
+    assert "recording.toml" not in " ".join(read(tmp_path / "mouse.nwb").notes)
+    (tmp_path / "recording.toml").write_text('format = "nwb"\ndata = "mouse.nwb"\n')
+    assert "recording.toml beside mouse.nwb was not read" in " ".join(read(tmp_path / "mouse.nwb").notes)
+    assert "was not read" not in " ".join(read(tmp_path / "recording.toml").notes)

@@ -39,8 +39,12 @@ class TrainedNetwork(ComponentSpace):
     def explain_absence(cls, image_shape: MapShape) -> str:
         """Return why the encoder cannot be used; "" if it can."""
         n_channels, *size = image_shape
-        if n_channels not in (1, 3) or min(size) < SMALLEST_SIDE:
-            return f"The trained encoder needs images with 1 or 3 channels and at least {SMALLEST_SIDE} pixels along each side."
+        if n_channels not in (1, 3):
+            return f"The trained encoder needs images with 1 or 3 channels; these have {n_channels}."
+        if min(size) < SMALLEST_SIDE:
+            return (
+                f"The trained encoder needs images of {SMALLEST_SIDE} pixels along each side; these have {size[0]} x {size[1]}."
+            )
         return encoder_identity().missing
 
     def fit(self, images: Tensor, maps: Tensor, responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:

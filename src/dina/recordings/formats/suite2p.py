@@ -118,6 +118,8 @@ def read(
     notes.append(
         f"Responses are means of {what} from {window_s[0]:g} to {window_s[1]:g} s after the onset, at {frame_rate_hz:g} Hz."
     )
+    if not shown.is_number_of_time:
+        notes += _doubt_rate(onset_s, planes[0].n_frames(signal) / frame_rate_hz, frame_rate_hz)
     cells = np.concatenate([plane.is_cell for plane in planes])
     table = next((place / "neurons.csv" for place in (path, home, folder) if (place / "neurons.csv").is_file()), None)
     row_is = f"region ({int(cells.sum())} that are read, {int((~cells).sum())} that iscell.npy calls no cells)"
@@ -134,6 +136,17 @@ def read(
         is_red=None if red is None else red[cells],
         response_units="dF/F" if signal == "dff" else "deconvolved fluorescence, arbitrary",
     )
+
+
+def _doubt_rate(onset_s: np.ndarray, duration_s: float, frame_rate_hz: float) -> list[str]:
+    """Doubt a frame rate by which the traces last far longer than the images, or not as long."""
+    last = float(onset_s.max())
+    if 0.5 * duration_s <= last <= duration_s:
+        return []
+    return [
+        f"At {frame_rate_hz:g} Hz the traces last {duration_s:,.0f} s; the last image was shown at {last:,.0f} s. Is frame_rate_hz the rate"
+        " of one plane?"
+    ]
 
 
 def _average(traces: np.ndarray, frame_rate_hz: float, onset_s: np.ndarray, window_s: Window) -> Windowed:
@@ -187,6 +200,10 @@ class _Plane:
     folder: Path
     is_cell: np.ndarray  # of all regions: which are read
     is_red: np.ndarray | None
+
+    def n_frames(self, signal: Signal) -> int:
+        """Return how many frames the traces have."""
+        return int(_traces(self.folder, _FILES[signal][0]).shape[1])
 
     def blocks(self, signal: Signal, neuropil: float, frame_rate_hz: float) -> Iterator[np.ndarray]:
         """Yield traces (neuron, time), some neurons at a time."""
