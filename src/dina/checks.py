@@ -78,25 +78,36 @@ def _refuse_huge(value: Any, places: Sequence[str]) -> None:
 def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
     places = [str(place) for place in fault["loc"]]
     named = [str(place) for place in fault["loc"] if not isinstance(place, int)]
-    name = ".".join([prefix, *named] if prefix else named) or "the settings"
+    named = [prefix, *named] if prefix else named
+    is_written = of.endswith(".toml") and bool(named)  # then a key is told as it stands there, under its table
+    name = (named[-1] if is_written else ".".join(named)) or "the settings"
+    table = f" under [{'.'.join(named[:-1])}]" if is_written and len(named) > 1 else ""
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, places[:-1])
-        hint = _tables_of(model, places) or _hint(places[-1], known)
-        return f"Unknown setting {name!r}{of}.{hint} Choose from: {', '.join(known) or 'nothing'}."
+        hint = _tables_of(model, places, is_written=is_written) or _hint(places[-1], known)
+        return f"Unknown setting {name!r}{table}{of}.{hint} Choose from: {', '.join(known) or 'nothing'}."
     says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
     says = says.removeprefix("Tuple ").replace(" after validation", "")
+    says = re.sub(
+        r"a valid dictionary or instance of \w+", f"a table, with [{name}] on a line of its own and its keys below it", says
+    )
     says = says.replace("a valid tuple", 'a list in square brackets, such as ["a", "b"]')
     is_choice = fault["type"] == "literal_error" or says.startswith("should be one of ")
     choices = re.findall(r"[\w-]+", says.removeprefix("should be")) if is_choice else []
     near = get_close_matches(str(fault["input"]), choices, n=1)
     entry = next((f"Entry {place + 1} of the" for place in fault["loc"] if isinstance(place, int)), "The")
-    return f"{entry} setting {name}{of} {says}; got {fault['input']!r}." + (f" Perhaps {near[0]!r} was meant." if near else "")
+    return f"{entry} setting {name}{table}{of} {says}; got {fault['input']!r}." + (
+        f" Perhaps {near[0]!r} was meant." if near else ""
+    )
 
 
-def _tables_of(model: type[BaseModel], places: Sequence[str]) -> str:
+def _tables_of(model: type[BaseModel], places: Sequence[str], *, is_written: bool) -> str:
     """Say in which tables a setting is known that was written beside them."""
     *above, key = places
     tables = [table for table in _keys_at(model, above) if key in _keys_at(model, [*above, table])]
+    if is_written and tables:
+        headings = ["[" + ".".join([*above, table]) + "]" for table in tables]
+        return f" It belongs under {' or '.join(headings)}."
     said = [f"{'.'.join([*above, table, key])} (in a .toml: under [{'.'.join([*above, table])}])" for table in tables]
     return f" Did you mean {' or '.join(said)}?" if said else ""
 

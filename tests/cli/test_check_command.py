@@ -30,7 +30,13 @@ def test_a_recording_is_described_doubted_and_weighed(tmp_path: Path, capsys: py
     write_folder(tmp_path / "vole3", {"images": images, "responses": responses, "stimulus_id": ids})
     code, out, err = run(capsys, str(tmp_path / "vole3"))
     assert (code, err) == (0, "")
-    for words in ("vole3", "50, of which 50 were shown", "100, 2 of each image shown", "8 x 9 pixels, grey", "uint8, 0 to 255"):
+    for words in (
+        "vole3",
+        "50, of which 50 were shown",
+        "100, 2 of each image shown",
+        "8 x 9 pixels (height x width), grey",
+        "uint8, 0 to 255",
+    ):
         assert words in out
     assert "Note: 1 of 100 trials equal another trial in every neuron (first: 7 and 3)" in out
     assert "A study with the default settings needs about 0.8 GB of memory and" in out
@@ -80,7 +86,7 @@ def test_averages_are_not_called_images_shown_once_and_twins_are_counted(
     assert "12 to 12" not in out
     assert "shown once" not in out
     assert "Note: 60 images have one average each: reliability cannot be measured from it." in out
-    assert "Note: The trained encoder needs images of 32 pixels along each side; these have 8 x 9." in out
+    assert "Note: The trained encoder needs images of at least 32 pixels along each side; these have 8 x 9." in out
     assert "Note: 1 group of near-identical images was found; it was kept" in out
 
 

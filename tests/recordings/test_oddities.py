@@ -34,7 +34,7 @@ def test_a_copied_neuron_is_named_with_its_original() -> None:
     responses = plain()
     responses[:, 4] = responses[:, 1]
     (sentence,) = find_oddities(recording_with(responses))
-    assert sentence.startswith("1 neurons are exact copies of another (first: 4 of 1)")
+    assert sentence.startswith("1 neuron is an exact copy of another (first: 4 of 1)")
 
 
 def test_a_neuron_in_other_units_is_named() -> None:
@@ -87,7 +87,7 @@ def test_a_baseline_that_hides_the_variation_is_named() -> None:
     responses = plain()
     responses[:, 3] += 3e5
     (sentence,) = find_oddities(recording_with(responses))
-    assert sentence.startswith("1 neurons vary by less than 1/10,000 of their mean (first: neuron 3)")
+    assert sentence.startswith("1 neuron varies by less than 1/10,000 of the mean (first: neuron 3)")
 
 
 def test_ids_that_seem_to_count_from_one_are_doubted() -> None:

@@ -49,10 +49,13 @@ def test_minus_one_stored_without_a_sign_is_no_image() -> None:
 
 def test_numbers_beyond_the_images_are_refused() -> None:
     with pytest.raises(
-        DataError, match=r"names image 3, but there are 3, counted from 0\. They look as if they counted from 1: .* file\.$"
+        DataError,
+        match=r"names image 3 in row 3, but there are 3, counted from 0\. They look as if they counted from 1: .* file\.$",
     ):
         numbers(np.array([1, 2, 3]), None)
-    with pytest.raises(DataError, match=r"names image 7, but there are 3, counted from 0\. Give the images that belong to it"):
+    with pytest.raises(
+        DataError, match=r"names image 7 in row 3, but there are 3, counted from 0\. Give the images that belong to it"
+    ):
         numbers(np.array([0, 2, 7]), None)
     with pytest.raises(DataError, match="every presentation is blank"):
         numbers(np.array(["", ""]))

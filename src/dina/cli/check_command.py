@@ -75,7 +75,7 @@ def _facts(recording: "Recording", reliability: "np.ndarray") -> "Table":
         ("trials", f"{recording.n_trials:,}, {_span(shown)} of each image shown"),
         ("presentations averaged by a trial", _span(recording.n_presentations)),
         ("repeats of an image", _say_repeats(reliability)),
-        ("size of images", f"{height} x {width} pixels, {'grey' if channels == 1 else 'colour'}"),
+        ("size of images", f"{height} x {width} pixels (height x width), {'grey' if channels == 1 else 'colour'}"),
         ("pixels", f"{recording.images.dtype}, {low:g} to {high:g}; mid grey {recording.mid_grey:g}"),
         (
             "responses",
@@ -129,7 +129,8 @@ def _doubts(recording: "Recording", reliability: "np.ndarray") -> tuple[list[str
     once = np.flatnonzero(recording.repeats_per_stimulus() == 1)
     averaged = int(np.isin(once, recording.stimulus_id[recording.n_presentations > 1]).sum())
     if averaged:
-        doubts.append(f"{averaged:,} images have one average each: reliability cannot be measured from it.")
+        have = "1 image has one average" if averaged == 1 else f"{averaged:,} images have one average each"
+        doubts.append(f"{have}: reliability cannot be measured from it.")
     if len(once) > averaged:
         doubts.append(
             f"{_images_were(len(once) - averaged)} shown once: reliability cannot be measured from this. If responses are averages,"

@@ -29,6 +29,9 @@ _ARRANGEMENTS: tuple[tuple[_ResponseAxis, ...], ...] = (
 )
 
 
+_CALLED_FILE = ("folder", "directory", "path", "zip", "pictures")  # what people write in place of file
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -123,6 +126,13 @@ def read_layout(path: Path) -> RecordingLayout:
             content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # -sig: some editors put a byte-order mark first
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path.name} is no valid TOML: {error}. Correct that line.") from error
+    images = content.get("images")
+    wrong = next((key for key in _CALLED_FILE if key in images), None) if isinstance(images, dict) else None
+    if isinstance(images, dict) and wrong is not None:
+        raise DataError(
+            f"Images are named by file, an array, a zip or a folder alike; {path.name} has {wrong} under [images]. Write file ="
+            f" {images[wrong]!r}."
+        )
     if isinstance(content.get("file"), str):
         _name_variables(content, content["file"])
     return check_settings(RecordingLayout, content, of=path.name)
@@ -163,9 +173,11 @@ def _count_named(folder: Path, layout: RecordingLayout) -> tuple[int, ...]:
 
 
 def read_image_files(
-    folder: Path, layout: RecordingLayout, chosen: Path | None = None
+    folder: Path, layout: RecordingLayout, chosen: Path | None = None, said_by: str = "[images] and file"
 ) -> tuple[Images, float, float, list[str], tuple[str, ...] | None]:
     """Read images as ``[images]`` of a recording.toml describes them; ``chosen`` takes the place of the file named there.
+
+    ``said_by`` are the table and the key by which the format lets images be named, for messages.
 
     Returns images, grey, scale, notes and, of pictures, their file names: contrast is (pixel - grey) / scale. An array is no stack of images unless its axes are
     stated, if another axis than the first has as many entries as trials name images.
@@ -176,7 +188,7 @@ def read_image_files(
         If there are none, their axes are in doubt, or pixels that are not 8-bit come without their grey level.
     """
     table = layout.images
-    path = chosen or _find(folder, table)
+    path = chosen or _find(folder, table, said_by)
     if not path.exists():
         where = (
             "file in recording.toml"
@@ -211,15 +223,16 @@ def read_image_files(
     return np.array(pixels, order="C"), grey, scale, notes, names  # a copy: no file stays mapped
 
 
-def _find(folder: Path, table: _ImagesTable) -> Path:
+def _find(folder: Path, table: _ImagesTable, said_by: str) -> Path:
     if table.file is not None:
         return folder / expand_home(table.file)
     found = find_images(folder)
     if len(found) != 1:
         what = "none of them" if not found else " and ".join(path.name for path in found)
+        names = f"{', '.join(IMAGE_NAMES[:-1])} or a folder {IMAGE_NAMES[-1]}"
         raise DataError(
-            f"{folder} must hold one of {', '.join(IMAGE_NAMES)}; it holds {what}. Say where the images are with --images PATH, or"
-            ' in the .toml: of arrays with the two lines [images] and file = "…", of other formats with [options] and images = "…".'
+            f"{folder} must hold one of {names}; it holds {what}. Say where the images are with --images PATH, or in the .toml that"
+            f' describes it by two lines: {said_by} = "PATH".'
         )
     return found[0]
 

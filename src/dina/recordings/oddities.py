@@ -38,8 +38,8 @@ def _odd_neurons(recording: Recording) -> list[str]:
     if pairs:
         a, b = pairs[0]
         sentences.append(
-            f"{len(pairs)} neurons are exact copies of another (first: {b} of {a}), as overlapping regions of interest are."
-            " Their contributions cannot be separated."
+            f"{_neurons(len(pairs), 'is an exact copy', 'are exact copies')} of another (first: {b} of {a}), as overlapping regions of"
+            " interest are. Their contributions cannot be separated."
         )
     # some at a time: numpy makes a copy in double precision
     deviation = np.concatenate([responses[:, some].std(axis=0, dtype=np.float64) for some in blocks_of(n, _NEURONS_AT_ONCE)])
@@ -47,16 +47,20 @@ def _odd_neurons(recording: Recording) -> list[str]:
     huge = np.flatnonzero(deviation > _OUTLIER_FACTOR * typical)
     if len(huge):
         sentences.append(
-            f"{len(huge)} neurons vary more than {_OUTLIER_FACTOR:g} times as much as the median neuron (first: neuron {huge[0]}):"
-            " check their units."
+            f"{_neurons(len(huge), 'varies', 'vary')} more than {_OUTLIER_FACTOR:g} times as much as the median neuron (first: neuron"
+            f" {huge[0]}): check the units."
         )
     faint = np.flatnonzero(~constant & (deviation < _LEAST_VARIATION * np.abs(responses.mean(axis=0, dtype=np.float64))))
     if len(faint):
         sentences.append(
-            f"{len(faint)} neurons vary by less than 1/10,000 of their mean (first: neuron {faint[0]}); numbers of 32 bits keep little"
-            " of that. Subtract the baseline before saving."
+            f"{_neurons(len(faint), 'varies', 'vary')} by less than 1/10,000 of the mean (first: neuron {faint[0]}); numbers of 32 bits"
+            " keep little of that. Subtract the baseline before saving."
         )
     return [*sentences, *_odd_values(responses, recording.response_units or "")]
+
+
+def _neurons(n: int, one: str, several: str) -> str:
+    return f"1 neuron {one}" if n == 1 else f"{n} neurons {several}"
 
 
 def _odd_values(responses: np.ndarray, units: str) -> list[str]:

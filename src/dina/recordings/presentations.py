@@ -18,6 +18,7 @@ from dina.shapes import Images
 
 PRESENTATIONS = "presentations.csv"
 COVARIATES = ("running_speed", "pupil_size", "pupil_size_change", "pupil_x", "pupil_y")
+IMAGES_OPTION = "[options] and images"  # by which other formats than arrays let images be named
 _BLANK = ("", "null", "none", "nan", "n/a", "blank", "grey", "gray")
 
 
@@ -149,7 +150,8 @@ def read_presentations_table(
             f"{path.name}: every row must have {onsets[0]}; that of row {int(np.argmin(np.isfinite(onset))) + 1} is unknown."
         )
     stated = {"mid_grey": mid_grey, "contrast_scale": contrast_scale}
-    pixels, grey, scale, more, names = read_image_files(beside, RecordingLayout.model_validate({"images": stated}), images)
+    layout = RecordingLayout.model_validate({"images": stated})
+    pixels, grey, scale, more, names = read_image_files(beside, layout, images, IMAGES_OPTION)
     ids = image_numbers(np.array(columns["image"]), len(pixels), names, path.name)
     order = np.argsort(onset, kind="stable")
     known = tuple(name for name in COVARIATES if name in columns)
@@ -207,7 +209,9 @@ def image_numbers(
             if ids.max() == n_images and 0 not in ids
             else "Give the images that belong to it with images under [options] of a .toml, or with --images."
         )
-        raise DataError(f"{source} names image {int(ids.max())}, but there are {n_images}, counted from 0. {advice}")
+        raise DataError(
+            f"{source} names image {int(ids.max())} in row {int(ids.argmax()) + 1}, but there are {n_images}, counted from 0. {advice}"
+        )
     return ids
 
 

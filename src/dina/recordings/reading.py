@@ -65,8 +65,9 @@ def read(
             f"{found / DESCRIPTION} must say which format it describes, since {found.name} is no folder of arrays: format = {name!r}."
         )
     if known is None:
-        near = _say_near(found) or f"Accepted are: {'; '.join(known.accepts for known in FORMATS.values())}."
-        raise DataError(f"{found} is no recording in a known format. {near.rstrip()}")
+        near = _say_near(found)
+        known_formats = "" if near else f" ({', '.join(FORMATS)}): docs/bring-your-own-recording.md says what each needs."
+        raise DataError(f"{found} is no recording in a known format{f'. {near.rstrip()}' if near else known_formats}")
     chosen = {"images": images, "labels": labels}
     given = {**(options or {}), **{name: expand_home(file) for name, file in chosen.items() if file is not None}}
     surplus = [option for option in given if option not in known.options()]
@@ -90,8 +91,9 @@ def read(
         f"{name.capitalize()} were read from {given[name].name}, as asked; those that belong to the recording, if any, were passed over."
         for name in asked
     ]
-    if description is None and found.is_file() and found.suffix != ".toml" and (found.parent / DESCRIPTION).is_file():
-        news.append(f"{DESCRIPTION} beside {found.name} was not read; what it says counts where it is given itself.")
+    if description is None and found.is_file() and found.suffix != ".toml":
+        beside = [file.name for file in (found.parent / DESCRIPTION, found.with_suffix(".toml")) if file.is_file()]
+        news += [f"{name} beside {found.name} was not read; what it says counts where it is given itself." for name in beside]
     news += [sentence for sentence in find_oddities(recording) if sentence not in recording.notes]
     return replace(recording, notes=(*recording.notes, *news)) if news else recording
 
@@ -118,10 +120,8 @@ def _say_near(folder: Path) -> str:
 
 def _say_what_lies_there(inside: list[Path]) -> str:
     """Say what a folder holds and what would make it a folder of arrays, or of activity with its table of presentations."""
-    if not inside:
-        return ""
     names = [each.name for each in inside]
-    holds = f"It holds {', '.join(names[:_MOST_NAMED])}{', …' if len(names) > _MOST_NAMED else ''}. "
+    holds = f"It holds {', '.join(names[:_MOST_NAMED]) or 'nothing'}{', …' if len(names) > _MOST_NAMED else ''}. "
     if PRESENTATIONS in names:
         return f"{holds}{PRESENTATIONS} needs spks.npy, F.npy or suite2p/ beside it, or spike_times.npy and spike_clusters.npy. "
     return (

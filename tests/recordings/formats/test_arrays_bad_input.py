@@ -134,13 +134,23 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     ),
     "images float": ({"images": example_images() / 255}, {}, "float64 from 0 to 1, .*mid_grey = 0.5"),
     "images float 0-255": ({"images": example_images().astype(float)}, {}, "mid_grey = 128"),
-    "images missing": ({"images": None}, {}, "must hold one of images.npy, images.zip, images; it holds none of them"),
+    "images missing": (
+        {"images": None},
+        {},
+        "must hold one of images.npy, images.zip or a folder images; it holds none of them.* by two lines: .images. and file =",
+    ),
     "objects": ({"responses": np.array([[1, "a"]], dtype=object)}, {}, "contains Python objects; they are refused"),
     "archive": ({}, {**toml('[responses]\nfile = "all.npz"'), "all.npz": "PK"}, "all.npz cannot be read: File is not a zip file"),
     "text": ({"responses": np.full((12, 5), "1")}, {}, "must hold real numbers; got dtype <U1"),
     "records": ({"responses": np.zeros(3, dtype=[("a", float)])}, {}, "plain numbers are expected"),
     "empty": ({"responses": np.zeros((0, 5))}, {}, "responses.npy is empty"),
     "misspelt key": ({}, toml("[image]\n"), "Unknown setting 'image' of recording.toml. Did you mean 'images'"),
+    "folder of images": ({}, toml('[images]\nfolder = "pics"'), "has folder under .images.. Write file = 'pics'"),
+    "a table in one line": (
+        {},
+        toml('images = "pics"'),
+        r"images of recording.toml should be a table, with \[images\] on a line of its own",
+    ),
     "misspelt key in a table": ({}, toml("[responses]\nn_presentation = 2"), "Did you mean 'n_presentations'"),
     "axes in one word": (
         {},
@@ -150,15 +160,19 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "key of another table": (
         {},
         toml("index_base = 1"),
-        r"Unknown setting 'index_base' of recording.toml. Did you mean stimulus_id.index_base \(in a .toml: under \[stimulus_id\]\)\?",
+        r"Unknown setting 'index_base' of recording.toml. It belongs under \[stimulus_id\]\. ",
     ),
     "key of several tables": (
         {},
         toml('axes = ["neuron", "trial"]'),
-        r"Did you mean images.axes \(.*\) or responses.axes \(in a .toml: under \[responses\]\) or spontaneous.axes",
+        r"It belongs under \[images\] or \[responses\] or \[spontaneous\]\.",
     ),
     "ids from 1": ({"stimulus_id": np.tile(np.arange(1, 7), 2)}, {}, r"Subtract 1, or say index_base = 1 under \[stimulus_id\]"),
-    "wrong value": ({}, toml('[responses]\nmissing = "ignore"'), "responses.missing of recording.toml should be .*got 'ignore'"),
+    "wrong value": (
+        {},
+        toml('[responses]\nmissing = "ignore"'),
+        r"missing under \[responses\] of recording.toml should be .*got 'ignore'",
+    ),
     "value misspelt": ({}, toml('[responses]\nmissing = "drop_trail"'), r"got 'drop_trail'\. Perhaps 'drop_trial' was meant\."),
     "no TOML": ({}, toml("responses = ["), "is no valid TOML"),
     "data is a file": ({}, toml('data = "responses.npy"'), "data must be a folder.*Write file = 'responses.npy'"),
@@ -229,7 +243,9 @@ def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_recording_is_told_what_would_be(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
-    with pytest.raises(DataError, match=r"no recording in a known format. Accepted are: a .mat file"):
+    with pytest.raises(
+        DataError, match=r"no recording in a known format \(stringer2018, .*arrays\): docs/bring-your-own-recording\.md says"
+    ):
         read(tmp_path / "notes.txt")
     with pytest.raises(DataError, match="does not exist"):
         read(tmp_path / "absent.mat")
@@ -261,6 +277,7 @@ def test_a_pipe_is_never_waited_for(name: str, tmp_path: Path) -> None:
 def test_a_wrong_entry_of_a_list_is_told_by_the_name_of_the_list(tmp_path: Path) -> None:
     write_folder(tmp_path, files={"recording.toml": '[responses]\naxes = ["trail", "neuron"]\n'})
     with pytest.raises(
-        DataError, match=r"Entry 1 of the setting responses\.axes of recording\.toml .*got 'trail'\. Perhaps 'trial' was meant"
+        DataError,
+        match=r"Entry 1 of the setting axes under \[responses\] of recording\.toml .*got 'trail'\. Perhaps 'trial' was meant",
     ):
         read(tmp_path)

@@ -244,7 +244,7 @@ def test_a_folder_around_a_recording_is_told_where_it_lies(tmp_path: Path) -> No
         (("a.png", "b.png"), r"It holds a\.png, b\.png\. A folder of arrays needs responses\.npy"),
         (("resp.npy", "stim.npy"), r"It holds resp\.npy, stim\.npy\. A folder of arrays .*recording\.toml that says what yours"),
         (("images", "presentations.csv"), r"It holds images, presentations\.csv\. presentations\.csv needs spks\.npy"),
-        ((), r"known format\. Accepted"),
+        ((), r"known format\. It holds nothing\. A folder of arrays needs responses\.npy"),
     ],
 )
 def test_a_folder_that_is_no_recording_is_told_at_once_what_would_make_it_one(

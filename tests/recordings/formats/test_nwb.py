@@ -204,7 +204,7 @@ def test_a_claim_beyond_what_the_file_holds_is_refused_before_memory_is_taken(br
 def test_an_image_that_is_not_there_is_named(broken: Path) -> None:
     with h5py.File(broken, "r+") as file:
         file["stimulus/presentation/natural_scenes/data"][3] = 12
-    with pytest.raises(DataError, match="names image 12, but there are 12, counted from 0"):
+    with pytest.raises(DataError, match=r"names image 12 in row .*, but there are 12, counted from 0"):
         read(broken)
 
 
@@ -229,3 +229,5 @@ def test_a_description_beside_a_file_that_is_given_itself_is_said_to_be_passed_o
     (tmp_path / "recording.toml").write_text('format = "nwb"\ndata = "mouse.nwb"\n')
     assert "recording.toml beside mouse.nwb was not read" in " ".join(read(tmp_path / "mouse.nwb").notes)
     assert "was not read" not in " ".join(read(tmp_path / "recording.toml").notes)
+    (tmp_path / "recording.toml").rename(tmp_path / "mouse.toml")
+    assert "mouse.toml beside mouse.nwb was not read" in " ".join(read(tmp_path / "mouse.nwb").notes)

@@ -56,7 +56,12 @@ def test_every_part_of_a_folder_arrives_in_order_of_presentation(tmp_path: Path)
     np.testing.assert_allclose(recording.covariates, np.c_[BEHAVIOUR, GAZE[:, 0]][backwards], rtol=1e-6)
     assert recording.covariate_names is not None
     assert recording.covariate_names.tolist() == ["pupil_size", "pupil_size_change", "running_speed", "pupil_x", "pupil_y"]
-    assert "The tiers of the folder (3 train, 1 validation, 6 test trials) are not used" in " ".join(recording.notes)
+    notes = " ".join(recording.notes)
+    assert "The tiers of the folder (3 train, 1 validation, 6 test trials) are not used" in notes
+    assert (
+        "Images are numbered from 0 in the order in which they were first shown, not by frame_image_id, which names them."
+        in notes
+    )
 
 
 def test_a_written_recording_keeps_what_the_animal_did(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_images_lie_beside_the_table_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "traces" / "images").rmdir()
     (tmp_path / "stimuli" / "images").rename(tmp_path / "pictures")
     with pytest.raises(
-        DataError, match=r"must hold one of images\.npy.*with --images PATH, or .*of other formats with \[options\] and images ="
+        DataError, match=r"must hold one of images\.npy.*with --images PATH, or .*by two lines: \[options\] and images = .PATH"
     ):
         read(tmp_path / "traces", options={**OPTIONS, "presentations": table})
 
@@ -197,7 +197,7 @@ def test_a_wrong_option_of_a_description_is_named(tmp_path: Path) -> None:
     write_plane(write_presentations(tmp_path / "m"))
     (tmp_path / "m" / "recording.toml").write_text('format = "suite2p"\n[options]\nframe_rate = 30\n')
     with pytest.raises(
-        DataError, match=r"Unknown setting 'options\.frame_rate' of recording\.toml\. Did you mean 'frame_rate_hz'"
+        DataError, match=r"Unknown setting 'frame_rate' under \[options\] of recording\.toml\. Did you mean 'frame_rate_hz'"
     ):
         read(tmp_path / "m")
     (tmp_path / "m" / "recording.toml").write_text('format = "suite2q"\n')
@@ -211,7 +211,7 @@ def test_a_rate_by_which_traces_and_images_do_not_end_together_is_doubted(tmp_pa
     slow = read(tmp_path / "m", options={**OPTIONS, "frame_rate_hz": 10.0})
     assert "At 10 Hz the traces last 33 s; the last image was shown at" in " ".join(slow.notes)
     quick = read(tmp_path / "m", options={**OPTIONS, "frame_rate_hz": 60.0})
-    assert "Is frame_rate_hz the rate of one plane?" in " ".join(quick.notes)
+    assert "Is frame_rate_hz the rate of one plane, and are onsets in seconds?" in " ".join(quick.notes)
 
 
 def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:

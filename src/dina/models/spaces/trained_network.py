@@ -42,9 +42,7 @@ class TrainedNetwork(ComponentSpace):
         if n_channels not in (1, 3):
             return f"The trained encoder needs images with 1 or 3 channels; these have {n_channels}."
         if min(size) < SMALLEST_SIDE:
-            return (
-                f"The trained encoder needs images of {SMALLEST_SIDE} pixels along each side; these have {size[0]} x {size[1]}."
-            )
+            return f"The trained encoder needs images of at least {SMALLEST_SIDE} pixels along each side; these have {size[0]} x {size[1]}."
         return encoder_identity().missing
 
     def fit(self, images: Tensor, maps: Tensor, responses: Float[Tensor, "stimulus neuron"]) -> SpaceFit:

@@ -19,7 +19,7 @@ from dina.recordings.nwb_series import MOST_TIMES, name_of_series, read_behaviou
 from dina.recordings.nwb_stimuli import Shown, read_presentations, read_templates
 from dina.recordings.onset_windows import Window, Windowed, average_in_windows, count_in_windows, drop_gaps, leave_unobserved
 from dina.recordings.pixel_values import settle_grey
-from dina.recordings.presentations import say_blank
+from dina.recordings.presentations import IMAGES_OPTION, say_blank
 from dina.recordings.recording import Recording
 
 TRACE_WINDOW: Window = (0.0, 0.5)  # seconds after the onset, where none is stated
@@ -91,7 +91,7 @@ def read(
         pixels, names = (None, None) if images is not None else read_templates(file, shown, path, notes)
         facts = {**_subject(file, path), **facts}
     if pixels is None:
-        pixels, grey, scale, more, names = read_image_files(path.parent, RecordingLayout(), images)
+        pixels, grey, scale, more, names = read_image_files(path.parent, RecordingLayout(), images, IMAGES_OPTION)
         notes += more
     else:
         grey, scale = settle_grey(pixels, path.name, mid_grey, contrast_scale, "[options] of the .toml that describes it")

@@ -302,6 +302,9 @@ def _image_names(path: Path, trials: np.ndarray, pixels: _Images, notes: list[st
                 notes.append(
                     f"meta/trials/{name}.npy and pixels disagree about {n} images; pixels decided which trials are repeats."
                 )
+            notes.append(
+                f"Images are numbered from 0 in the order in which they were first shown, not by {name}, which names them."
+            )
             return ids[pixels.first_trial].astype(np.str_)
     return None
 

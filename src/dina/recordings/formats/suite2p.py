@@ -145,7 +145,7 @@ def _doubt_rate(onset_s: np.ndarray, duration_s: float, frame_rate_hz: float) ->
         return []
     return [
         f"At {frame_rate_hz:g} Hz the traces last {duration_s:,.0f} s; the last image was shown at {last:,.0f} s. Is frame_rate_hz the rate"
-        " of one plane?"
+        " of one plane, and are onsets in seconds?"
     ]
 
 
