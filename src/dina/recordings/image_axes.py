@@ -10,6 +10,9 @@ from jaxtyping import Shaped
 from dina.checks import DataError
 
 ImageAxis = Literal["stimulus", "height", "width", "channel", "pixel"]
+_PIXELS_COMPARED = 2**22
+_CLEARLY_SMOOTHER = 0.6  # squared differences from row to row; of photographs read with the right size they are 1.4 and more
+_CLEAR_BREAKS = 1.5  # squared differences at the ends of rows against all others; of scrambled rows they are 1
 IMAGE_ORDER: tuple[ImageAxis, ...] = ("stimulus", "channel", "height", "width")
 
 
@@ -65,6 +68,34 @@ def arrange_images(
             f" {arranged.shape[1]}. {advice}"
         )
     return arranged
+
+
+def doubt_size(images: Shaped[np.ndarray, "stimulus channel height width"]) -> list[str]:
+    """Return a sentence if images that were stored flat are clearly smoother with height and width the other way round.
+
+    Ends of rows that are breaks, as those of whole images are, speak for the size that was stated, whatever else is smoother.
+
+    Parameters
+    ----------
+    images
+        As arranged.
+    """
+    height, width = images.shape[2:]
+    most = max(1, min(len(images), _PIXELS_COMPARED // (height * width)))
+    flat = images[:most].reshape(most, -1).astype(np.float32)
+    if height == width or min(height, width) < 2:
+        return []
+    steps = np.square(np.diff(flat)).mean(axis=0)
+    ends = np.arange(width, height * width, width)
+    own = ends[ends % height > 0]  # where rows end only if the size is the one that was stated
+    breaks = steps[(own if own.size else ends) - 1].mean()
+    as_stated, other = (float(np.square(flat[:, row:] - flat[:, :-row]).mean()) for row in (width, height))
+    if not (other < _CLEARLY_SMOOTHER * as_stated and breaks < _CLEAR_BREAKS * steps.mean()):  # also where a pixel is NaN
+        return []
+    return [
+        f"Images look sheared at {height} x {width} pixels (height x width), and much smoother at {width} x {height}: height and width under"
+        " [images] are swapped, or pixels are stored column by column, as MATLAB does. Then save the images with three axes, and state these."
+    ]
 
 
 def _image_axes(

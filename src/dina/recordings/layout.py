@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dina.checks import DataError, check_finite, check_settings
 from dina.recordings.file_places import IMAGE_NAMES, find_images
 from dina.recordings.home_folder import expand_home
-from dina.recordings.image_axes import IMAGE_ORDER, ImageAxis, arrange_images
+from dina.recordings.image_axes import IMAGE_ORDER, ImageAxis, arrange_images, doubt_size
 from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.pictures import Colour, Order, read_pictures
 from dina.recordings.pixel_values import settle_grey
@@ -202,6 +202,7 @@ def read_image_files(
         stored = read_variable(path, None if chosen and path.suffix == ".npy" else table.variable)
         try:
             pixels = arrange_images(stored, table.axes, (table.height, table.width), path, _count_named(folder, layout))
+            notes += doubt_size(pixels) if stored.ndim == 2 else []
         except DataError as error:
             besides = _say_of_trials(folder, layout)
             raise DataError(str(error) if str(error) in besides else f"{error}{besides}") from error
@@ -249,12 +250,12 @@ class Trials:
     notes: tuple[str, ...]  # what was dropped or assumed, one sentence each
 
 
-def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, n_images: int) -> Trials:
+def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, n_images: int, missing: str = "") -> Trials:
     """Read responses and stimulus ids as a recording.toml describes them.
 
     Responses stored by stimulus and repeat become trials in the order repeat 1 of every stimulus, repeat 2 of
     every stimulus …, since the order of presentation is not known. An entry that is NaN in every neuron is a
-    trial that does not exist.
+    trial that does not exist. ``missing`` says which pictures are missing, for messages.
 
     Raises
     ------
@@ -294,7 +295,7 @@ def read_trials(folder: Path, table: _ResponsesTable, stimulus: _StimulusTable, 
         keep &= ~absent
     if not keep.any():
         raise DataError(f"No trials left: all {len(keep)} are absent or were dropped by [stimulus_id] drop. Check both.")
-    ids = count_from_0(ids, keep, stimulus.index_base, n_images)
+    ids = count_from_0(ids, keep, stimulus.index_base, n_images, missing)
     if not keep.all():
         responses, ids, presentations = responses[keep], ids[keep], presentations[keep]
     kept_trials, kept_neurons = _settle_missing(responses, table.missing, notes)

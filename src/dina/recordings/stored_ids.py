@@ -9,7 +9,7 @@ _MOST_DROPPED = 3  # ids that a refusal proposes to drop: a grey screen has one,
 
 
 def count_from_0(
-    ids: Int[np.ndarray, "trial"], keep: Bool[np.ndarray, "trial"], index_base: int, n_images: int
+    ids: Int[np.ndarray, "trial"], keep: Bool[np.ndarray, "trial"], index_base: int, n_images: int, missing: str = ""
 ) -> Int[np.ndarray, "trial"]:
     """Return ids such that the first image is 0; every number in a refusal is one of the file.
 
@@ -23,6 +23,8 @@ def count_from_0(
         What the file calls the first image.
     n_images
         How many images there are.
+    missing
+        Which pictures seem to be missing, as `say_missing` tells it.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def count_from_0(
     why = ", as index_base = 1 says" if index_base else ""
     raise DataError(
         f"stimulus_id must run from {first} to {last} for {n_images} images{why}; got {int(ids[at])} at trial {at}"
-        f" ({int(outside.sum())} of {len(ids)} trials are outside). {_advise(np.unique(kept), index_base, n_images)}"
+        f" ({int(outside.sum())} of {len(ids)} trials are outside). {f'{missing}: give what is missing. ' if missing else ''}{_advise(np.unique(kept), index_base, n_images)}"
     )
 
 

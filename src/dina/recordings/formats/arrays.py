@@ -9,6 +9,7 @@ from dina.checks import DataError
 from dina.recordings.csv_tables import read_labels, read_neurons
 from dina.recordings.home_folder import expand_home
 from dina.recordings.layout import RecordingLayout, SpontaneousTable, read_image_files, read_layout, read_trials
+from dina.recordings.missing_pictures import say_missing
 from dina.recordings.own_files import ENDINGS, PACKED, read_variable
 from dina.recordings.presentations import read_covariates
 from dina.recordings.recording import Recording
@@ -64,8 +65,13 @@ def _read(layout_file: Path, images: Path | None, labels: Path | None) -> Record
         advice = f"Write file = {layout.data!r}, and the variable of each table" if folder.is_file() else "Correct that line"
         raise DataError(f"{layout_file.name}: data must be a folder, as seen from the file; got {folder}. {advice}.")
     pixels, mid_grey, contrast_scale, notes, names = read_image_files(folder, layout, images)
-    trials = read_trials(folder, layout.responses, layout.stimulus_id, len(pixels))
+    missing = say_missing(names)
+    trials = read_trials(folder, layout.responses, layout.stimulus_id, len(pixels), missing)
     notes += trials.notes
+    if missing:
+        notes.append(
+            f"{missing}; ids count the pictures that are there. If yours are the numbers of names, give what is missing."
+        )
     keep, n_stored = trials.kept_neurons, len(trials.kept_neurons)
     neurons = _companion(folder, layout.neurons.file if layout.neurons else None, "neurons.csv")
     position, red = read_neurons(neurons, n_stored, notes) if neurons is not None else (None, None)
