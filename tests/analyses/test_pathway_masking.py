@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dina.analyses import ANALYSES
 from dina.analyses.comparable_maps import ComparableMaps
 from dina.analyses.decoded import Decoded
 from dina.analyses.pathways.compute import PathwayMaskingSettings, analyse_pathway_masking
@@ -159,6 +160,16 @@ def test_every_part_stands_beside_random_parts_of_its_size(decoded: Decoded) -> 
     ssim = result.to_dataset().sel(masked="scale_4px", measure="ssim")
     assert ssim["null_low"] - 0.02 < found["ssim_scale_4px"].value < ssim["null_high"] + 0.02
     assert result.to_dataset()["values"].dims == ("masked", "measure")
+
+
+def test_every_number_that_is_drawn_stands_in_a_table(decoded: Decoded) -> None:
+    result = analyse_pathway_masking(decoded, SMALL)
+    (table,) = ANALYSES["pathway_masking"].draw(result.to_dataset(), result.findings()).tables
+    assert len(table.rows) == result.to_dataset().sizes["masked"]
+    top1 = 100 * float(result.to_dataset()["values"].sel(masked="local", measure="top1_loss"))
+    (local,) = [row for row in table.rows if row[0] == "local"]
+    assert float(local[3].split(" (")[0].replace("\N{MINUS SIGN}", "-")) == pytest.approx(top1, abs=0.01)
+    assert all("; random: " in cell for cell in local[1:])
 
 
 def test_losses_of_a_part_that_changes_many_scores_have_as_wide_a_null() -> None:

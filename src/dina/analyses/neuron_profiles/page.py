@@ -82,7 +82,7 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
             f" {_sizes(dataset, fit > WELL_FITTED)} preferred orientations of bars (0 is horizontal, anticlockwise) of the"
             " neurons whose fields predict." + (TRUTH if "planted_centre_error_deg" in dataset else ""),
             f"Median correlation of predicted and measured responses {number(float(np.nanmedian(fit)))}.",
-            finding_table(f"Neurons, in medians.{_left_out(dataset)}", _with_counts(found), found),
+            finding_table(f"Neurons, in medians.{_left_out(dataset)}{_below_0(found)}", _with_counts(found), found),
         )
         figures = [maps, distributions]
     shown = [one for name, one in dataset.data_vars.items() if name not in ABOUT_FITS]
@@ -107,6 +107,13 @@ def _left_out(dataset: xr.Dataset) -> str:
     if not n_at_bound:
         return ""
     return f" Sizes and frequencies leave out the {n_at_bound:,} neurons whose fitted frequency is the lowest or highest tried."
+
+
+def _below_0(found: Mapping[str, Finding]) -> str:
+    """Say why the null of retinotopy lies below zero, if there is one."""
+    if not any(name.startswith("retinotopy") and one.null for name, one in found.items()):
+        return ""
+    return " Predictions from cortical position leave the neuron itself out, so that without any map of the screen they correlate below 0."
 
 
 def _sizes(dataset: xr.Dataset, fitted: np.ndarray) -> str:

@@ -100,13 +100,18 @@ def _as_drawn(dataset: xr.Dataset, words: Mapping[str, str]) -> Table:
         cells = []
         for measure, _, factor in PANELS:
             one = dataset.sel(masked=part, measure=measure)
+            if measure in ("ssim", "correlation") and float(one["values"]) == 1:
+                cells.append(DASH)
+                continue
             value, *ends = numbers(*(factor * float(one[name]) for name in ("values", "low", "high", "null_low", "null_high")))
             random = from_to(*ends[2:])
             cells.append(f"{value} ({from_to(*ends[:2])}{'' if random == DASH else '; random: ' + random})")
         rows.append((named, *cells))
     columns = ("masked", *(" ".join(label.split()) for _, label, _ in PANELS))
     return Table(
-        "What each masked part changes, with 95\u202f% interval, and what as many random channels change.", columns, tuple(rows)
+        "What each masked part changes, with 95\u202f% interval, and what as many random channels change. –: no channel with places is masked.",
+        columns,
+        tuple(rows),
     )
 
 
