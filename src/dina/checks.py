@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+_BELONGS = " It belongs under"
 _HUGE = 2**53  # beyond it, not every whole number is a float
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -85,7 +86,8 @@ def _fault(model: type[BaseModel], fault: Any, prefix: str, of: str) -> str:
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, places[:-1])
         hint = _tables_of(model, places, is_written=is_written) or _hint(places[-1], known)
-        return f"Unknown setting {name!r}{table}{of}.{hint} Choose from: {', '.join(known) or 'nothing'}."
+        listed = "" if hint.startswith(_BELONGS) else f" Choose from: {', '.join(known) or 'nothing'}."
+        return f"Unknown setting {name!r}{table}{of}.{hint}{listed}"
     says = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
     says = says.removeprefix("Tuple ").replace(" after validation", "")
     says = re.sub(
@@ -107,7 +109,7 @@ def _tables_of(model: type[BaseModel], places: Sequence[str], *, is_written: boo
     tables = [table for table in _keys_at(model, above) if key in _keys_at(model, [*above, table])]
     if is_written and tables:
         headings = ["[" + ".".join([*above, table]) + "]" for table in tables]
-        return f" It belongs under {' or '.join(headings)}."
+        return f"{_BELONGS} {' or '.join(headings)}."
     said = [f"{'.'.join([*above, table, key])} (in a .toml: under [{'.'.join([*above, table])}])" for table in tables]
     return f" Did you mean {' or '.join(said)}?" if said else ""
 

@@ -22,7 +22,7 @@ def test_flat_images_with_height_and_width_swapped_are_doubted(tmp_path: Path) -
     right = write_folder(tmp_path / "right", flat, {"recording.toml": "[images]\nheight = 24\nwidth = 40\n"})
     assert "sheared" not in " ".join(read(right).notes)
     swapped = write_folder(tmp_path / "swapped", flat, {"recording.toml": "[images]\nheight = 40\nwidth = 24\n"})
-    said = "Images look sheared at 40 x 24 pixels (height x width), and much smoother at 24 x 40: height and width under [images]"
+    said = "Images look sheared at 40 x 24 pixels (height x width), and much smoother at 24 x 40: swap height and width under [images]"
     assert said in " ".join(read(swapped).notes)
 
 

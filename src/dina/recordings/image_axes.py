@@ -93,8 +93,9 @@ def doubt_size(images: Shaped[np.ndarray, "stimulus channel height width"]) -> l
     if not (other < _CLEARLY_SMOOTHER * as_stated and breaks < _CLEAR_BREAKS * steps.mean()):  # also where a pixel is NaN
         return []
     return [
-        f"Images look sheared at {height} x {width} pixels (height x width), and much smoother at {width} x {height}: height and width under"
-        " [images] are swapped, or pixels are stored column by column, as MATLAB does. Then save the images with three axes, and state these."
+        f"Images look sheared at {height} x {width} pixels (height x width), and much smoother at {width} x {height}: swap"
+        " height and width under [images]; or, if pixels are stored column by column, as MATLAB does, save the images with three axes and state"
+        " these."
     ]
 
 

@@ -130,7 +130,7 @@ def read_layout(path: Path) -> RecordingLayout:
     wrong = next((key for key in _CALLED_FILE if key in images), None) if isinstance(images, dict) else None
     if isinstance(images, dict) and wrong is not None:
         raise DataError(
-            f"Images are named by file, an array, a zip or a folder alike; {path.name} has {wrong} under [images]. Write file ="
+            f"{path.name} must name the images by file, be they an array, a zip or a folder; it has {wrong} under [images]. Write file ="
             f" {images[wrong]!r}."
         )
     if isinstance(content.get("file"), str):

@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "records": ({"responses": np.zeros(3, dtype=[("a", float)])}, {}, "plain numbers are expected"),
     "empty": ({"responses": np.zeros((0, 5))}, {}, "responses.npy is empty"),
     "misspelt key": ({}, toml("[image]\n"), "Unknown setting 'image' of recording.toml. Did you mean 'images'"),
-    "folder of images": ({}, toml('[images]\nfolder = "pics"'), "has folder under .images.. Write file = 'pics'"),
+    "folder of images": ({}, toml('[images]\nfolder = "pics"'), "it has folder under .images.. Write file = 'pics'"),
     "a table in one line": (
         {},
         toml('images = "pics"'),
@@ -160,12 +160,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "key of another table": (
         {},
         toml("index_base = 1"),
-        r"Unknown setting 'index_base' of recording.toml. It belongs under \[stimulus_id\]\. ",
+        r"Unknown setting 'index_base' of recording.toml. It belongs under \[stimulus_id\]\.$",
     ),
     "key of several tables": (
         {},
         toml('axes = ["neuron", "trial"]'),
-        r"It belongs under \[images\] or \[responses\] or \[spontaneous\]\.",
+        r"It belongs under \[images\] or \[responses\] or \[spontaneous\]\.$",
     ),
     "ids from 1": ({"stimulus_id": np.tile(np.arange(1, 7), 2)}, {}, r"Subtract 1, or say index_base = 1 under \[stimulus_id\]"),
     "wrong value": (
