@@ -140,7 +140,7 @@ def _towers(first: Run, cite: _Cited) -> Iterable[str]:
     fit: dict[str, Any] = first.summary.get("fits", {}).get("dina", {})
     yield (
         f"Images and population responses were aligned in feature maps by two towers (dina, preset {row.preset}), an independent"
-        f" implementation in the spirit of {cite('method')}; the image whose map fitted the map of a response best was the answer."
+        f" implementation in the spirit of {cite('method')}; the image with the best score was the answer."
     )
     if row.preset == "default":
         yield (

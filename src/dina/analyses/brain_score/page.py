@@ -26,7 +26,7 @@ WHOLE = (
 UNDIVIDED = " Their correlations, among the properties of single neurons, are not divided by a ceiling."
 RELIABLE = (
     "Neurons are reliable if the images explain enough of the variance of their single trials; scores of the others would be ratios of noise."
-    " Of many reliable neurons, some are drawn at random."
+    " Where more are reliable than are asked for, some are drawn at random."
 )
 
 

@@ -30,7 +30,7 @@ WORDS = {
     "median_fit_correlation": "median correlation of predicted with measured responses to other images",
     "retinotopy_azimuth": "azimuth of field, correlation with prediction from cortical position",
     "retinotopy_elevation": "elevation of field, correlation with prediction from cortical position",
-    "planted_centre_error_deg": "error of planted field centres, signal-to-noise ratio 1 and more (degrees, median)",
+    "planted_centre_error_deg": "error of planted field centres, planted signal-to-noise ratio 1 and more (degrees, median)",
 }
 COLUMNS = {
     "mean_response": "mean response to training images (units of the recording)",
@@ -41,7 +41,7 @@ COLUMNS = {
     "orientation_selectivity": "orientation selectivity",
     "frequency": "spatial frequency (cycles/pixel)",
     "frequency_cpd": "spatial frequency (cycles/degree)",
-    "fit_correlation": "fit correlation",
+    "fit_correlation": "correlation of predicted with measured responses to other images",
     "planted_centre_error_deg": "error of planted field centre (degrees)",
     "contribution": "contribution (margin lost, {units})",
 }
@@ -64,7 +64,7 @@ def neuron_profiles_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) 
     where = "Receptive fields on the screen and neurons in cortex" if has_cortex else "Receptive fields on the screen"
     others = "; the others are pale" if has_cortex else ""
     has_ratio = bool(np.isfinite(dataset["signal_to_noise"].to_numpy()).any())
-    against = " against the signal-to-noise ratio of the neuron" if has_ratio else ""
+    against = " against the signal-to-noise ratio of the neuron (those below 0.01 are drawn at 0.01)" if has_ratio else ""
     if n_fitted:
         maps = FigurePart(
             "neuron_maps",

@@ -101,7 +101,7 @@ def sparse_subsets_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) -
         _draw_sparse_subsets(dataset, found),
         f"Top-1 accuracy of {queries} from subsets of {n_neurons:,} neurons among {n_gallery} test images, all others {how}. Neurons are"
         " ranked by their contribution to decoding training images. Random and matched neurons are drawn several times; 95 of 100 further draws"
-        f" would lie in the band (random) or between the thin lines (matched).{matched if sequences else ''} Below,"
+        f" would lie in the band (random) or between the thin lines (matched).{matched if sequences else ''} Dotted: worst first; dotted across: 50 and 90\u202f% of the accuracy of all. Below,"
         " left: area under the addition curves, where each doubling counts the same; right: how much more unequal contributions are"
         " than those of surrogate populations (Gini coefficient: 0 if all neurons contribute the same, near 1 if one contributes all). Bars are 95\u202f% intervals over images, grey bands the null of each."
         f" {SAME_GALLERY}",

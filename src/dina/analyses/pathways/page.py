@@ -37,8 +37,8 @@ KINDS = (
 # What the last rows are where the tower stacks feature spaces.
 STACKED = (
     " Last rows: one feature space at a time. A space of the whole"
-    " image belongs to the global pathway. Similarities are of the channels with places alone. Spaces have no grey band: no random group of channels"
-    " is as large."
+    " image belongs to the global pathway. Similarities are of the channels with places alone. Spaces have no grey band: they"
+    " are all channels with places, or none of these."
 )
 
 

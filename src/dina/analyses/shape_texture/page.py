@@ -53,7 +53,7 @@ def shape_texture_section(dataset: xr.Dataset, findings: tuple[Finding, ...]) ->
     ]
     table = Table(
         "Share of the top-1 accuracy above chance that altered images keep, and the part of it that contrast alone does not explain. Null of"
-        " the share, also as query: queries assigned to other images; null of the part beyond contrast: altered images and others"
+        " the share: queries assigned to other images (that of the share as query, nearly the same, is drawn); null of the part beyond contrast: altered images and others"
         " with their contrast exchanged at random, image by image.",
         ("kept", "share", INTERVAL, "null", "beyond contrast", INTERVAL, "null", "as query", INTERVAL),
         tuple(rows),

@@ -26,7 +26,7 @@ SOURCES = {
 }
 WORDS = {f"exponent_{source}": f"exponent by rank: {words}" for source, words in SOURCES.items()}
 WORDS |= {f"moment_exponent_{source}": f"exponent by moments: {words}" for source, words in SOURCES.items()}
-UNTRAINED = "; dotted: towers with random weights"
+UNTRAINED = "; dotted: untrained towers"
 LOWEST = 1e-5  # shares of variance below are rounding and noise
 
 # Source → colour and line.
