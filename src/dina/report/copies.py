@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from scipy.stats import hypergeom
+
 from dina.figures.words import percent
 from dina.study.run_directory import SPLIT, Run
 
@@ -14,6 +16,16 @@ class CopiesInGallery:
     n_test: int
     n_copied: int
     bound: float  # of a decoder that cannot tell copies apart
+    n_alike: tuple[int, ...]  # for each test image with a copy, how many test images look like it, with itself
+
+    def bound_among(self, n_gallery: int) -> float:
+        """Return the bound in galleries of so many images, the right one among them, drawn from test images like these."""
+        drawn = min(n_gallery, self.n_test) - 1
+        lost = 0.0
+        for alike in self.n_alike:
+            others = hypergeom(self.n_test - 1, alike - 1, drawn)
+            lost += sum(others.pmf(k) * k / (1 + k) for k in range(1, alike))
+        return 1 - lost / self.n_test
 
 
 def copies_in_gallery(run: Run) -> CopiesInGallery | None:
@@ -29,7 +41,8 @@ def copies_in_gallery(run: Run) -> CopiesInGallery | None:
         copies += [count for count in counts.values() if count > 1 for _ in range(count)]
     if not copies:
         return None
-    return CopiesInGallery(n_test, len(copies), (n_test - len(copies) + sum(1 / count for count in copies)) / n_test)
+    bound = (n_test - len(copies) + sum(1 / count for count in copies)) / n_test
+    return CopiesInGallery(n_test, len(copies), bound, tuple(copies))
 
 
 def bound_in_words(copies: CopiesInGallery) -> str:
@@ -37,6 +50,15 @@ def bound_in_words(copies: CopiesInGallery) -> str:
     return (
         f"{copies.n_copied:,} of the {copies.n_test:,} test images have a near-identical copy in the gallery. A decoder that cannot tell copies"
         f" apart is right in at most {percent(copies.bound)} of cases, since equal scores share the first place."
+    )
+
+
+def bound_of_forecast(copies: CopiesInGallery, n_gallery: int) -> str:
+    """Say that a forecast knows of no copies, and where they end it."""
+    return (
+        f"The forecast does not know that {copies.n_copied:,} of the {copies.n_test:,} test images have a near-identical copy. If the images of"
+        f" a larger study have as many, a decoder that cannot tell copies apart is right in at most {percent(copies.bound_among(n_gallery))}"
+        f" of cases among {n_gallery:,}, with any number of images or neurons."
     )
 
 

@@ -18,10 +18,12 @@ from dina.figures.image_names import name_images
 from dina.figures.parts import FigurePart, Section, Table
 from dina.figures.style import COLOURS, QUERIES
 from dina.power.page import power_sections
+from dina.power.run_power import FORETOLD
 from dina.report.accuracy import all_decoders
 from dina.report.accuracy_curves import gallery_sizes
 from dina.report.answer import Tile, headline, in_plain_words, tiles
 from dina.report.comparisons import differences, directions
+from dina.report.copies import bound_of_forecast, copies_in_gallery
 from dina.report.examples import RULE, TIE_RULE, Example, make_examples
 from dina.report.export import export_page
 from dina.report.folds import folds_section
@@ -173,12 +175,21 @@ def _sections(run: Run) -> list[Section]:
         ]
     else:
         made = [*verdicts_sections(run), what_was_decoded(run), all_decoders(run), differences(run), gallery_sizes(run)]
-        made += [*power_sections(run), directions(run), *interpretation_sections(run), training(run), data_quality(run)]
+        made += [*_forecast(run), directions(run), *interpretation_sections(run), training(run), data_quality(run)]
     missing = what_is_missing(run, made)
     # each advice once: where what is missing stands
     made = [replace(section, paragraphs=[ADVICE.sub("", words) for words in section.paragraphs]) for section in made]
     shown = [section for section in made if section.paragraphs or section.figures or section.tables]
     return [*shown, missing, how_to_read(run), methods_section(run)]
+
+
+def _forecast(run: Run) -> list[Section]:
+    """Show what more data would give, and where copies of images end that."""
+    copies = None if run.folds else copies_in_gallery(run)
+    if copies is None:
+        return power_sections(run)
+    words = bound_of_forecast(copies, int(run.read_json(FORETOLD).get("gallery", copies.n_test)))
+    return [replace(section, paragraphs=[*section.paragraphs, words]) for section in power_sections(run)]
 
 
 def verdicts_sections(run: Run) -> list[Section]:
